@@ -1,0 +1,1 @@
+"""Query-adaptive convolution and temporal lifting: the mathematics, free of HTTP and Redis."""

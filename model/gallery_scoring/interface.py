@@ -1,0 +1,57 @@
+"""What every way of scoring a gallery promises."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from model.config import ModelConfig
+from model.query_adaptive_convolution import FoldedHead, QueryAdaptiveConvolution
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedMatcher:
+    """What scoring needs of a model: the geometry of its maps and the folded head.
+
+    Attributes:
+        map_height: h.
+        map_width: w.
+        kernel_size: s.
+        head: weights [hw] on the device that scores.
+    """
+
+    map_height: int
+    map_width: int
+    kernel_size: int
+    head: FoldedHead
+
+    @classmethod
+    def of(cls, matcher: QueryAdaptiveConvolution, config: ModelConfig, device: torch.device | str) -> "FoldedMatcher":
+        """The inference form of a matcher, on a device."""
+        head = matcher.head.fold()
+        moved = FoldedHead(head.query_weights.to(device), head.gallery_weights.to(device), head.bias)
+        return cls(config.map_height, config.map_width, config.kernel_size, moved)
+
+
+class GalleryScorer(Protocol):
+    """Scores feature maps that lie position-major, [n, hw, d], as a product reads them."""
+
+    def score(self, query_maps: Tensor, gallery_maps: Tensor) -> Tensor:
+        """Logits of every query against every gallery map.
+
+        Never holds the similarities [q, g, hw, hw] of the whole gallery, only of a block.
+
+        Args:
+            query_maps: [q, hw, d], q ≥ 1.
+            gallery_maps: [g, hw, d], same dtype and device; g may be 0.
+
+        Returns:
+            float32 [q, g]. p_a is their sigmoid.
+        """
+        ...
+
+
+def position_major(maps: Tensor) -> Tensor:
+    """[n, d, h, w] as [n, hw, d], contiguous."""
+    return maps.flatten(2).transpose(1, 2).contiguous()

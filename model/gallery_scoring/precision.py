@@ -1,0 +1,39 @@
+"""Which number formats a device scores in."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringPrecision:
+    """How feature maps lie in the device's memory, and in which format they are multiplied."""
+
+    storage: torch.dtype
+    compute: torch.dtype
+
+
+def choose_precision(device_type: str, wanted: Precision | None = None) -> ScoringPrecision:
+    """The formats for a device: float16 on CUDA, bfloat16 on a CPU, or what is wanted.
+
+    Both halve the memory of float32. A CPU without instructions for the format multiplies in float32: its library
+    would emulate them, float16 a thousand times slower than float32.
+
+    Args:
+        device_type: "cpu" or "cuda".
+        wanted: the storage format, None to choose.
+    """
+    storage = getattr(torch, wanted) if wanted else torch.float16 if device_type == "cuda" else torch.bfloat16
+    if device_type == "cuda" or (storage == torch.bfloat16 and _cpu_multiplies_bfloat16()):
+        return ScoringPrecision(storage, storage)
+    return ScoringPrecision(storage, torch.float32)
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    # torch has no public question for this; these two are in every release from 2.7 on.
+    has_avx512_bf16 = torch.cpu._is_avx512_bf16_supported()
+    has_amx = torch.cpu._is_amx_tile_supported()
+    return bool(has_avx512_bf16 or has_amx)
