@@ -101,10 +101,10 @@ def load_states(checkpoint: Checkpoint, state: Mapping[str, Tensor], source: str
     """Fills a model with the weights `extractor.*` and `matcher.*`, all of them and no others.
 
     Raises:
-        CheckpointError: names or shapes differ; names the first few.
+        CheckpointError: names, shapes or dtypes differ; names the first few.
     """
-    expected = _shapes(_state_of(checkpoint.extractor, checkpoint.matcher))
-    found = _shapes(state)
+    expected = _forms(_state_of(checkpoint.extractor, checkpoint.matcher))
+    found = _forms(state)
     if expected != found:
         wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
         lines = [
@@ -134,8 +134,8 @@ def _state_of(extractor: FeatureExtractor, matcher: QueryAdaptiveConvolution) ->
     return state | {f"matcher.{name}": tensor for name, tensor in matcher.state_dict().items()}
 
 
-def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+def _forms(state: Mapping[str, Tensor]) -> dict[str, str]:
+    return {name: f"{tuple(tensor.shape)} {tensor.dtype}" for name, tensor in state.items()}
 
 
 def _fingerprint(state: Mapping[str, Tensor], config: ModelConfig) -> str:

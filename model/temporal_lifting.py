@@ -2,9 +2,12 @@
 seen at about the same time is lifted (Liao & Shao 2020, Section 4). On the fly, for one query.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -19,7 +22,7 @@ class LiftingParameters:
     The authors' code has σ = 200 s, K = 10, α = 0.2.
 
     Raises:
-        ValueError: τ, σ or K is not positive, or α is negative.
+        ValueError: τ, σ or K is not positive, α is negative, or one is not finite.
     """
 
     tau_seconds: float = 100.0
@@ -28,8 +31,9 @@ class LiftingParameters:
     alpha: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.tau_seconds <= 0 or self.sigma_seconds <= 0 or self.num_pivots < 1 or self.alpha < 0:
-            raise ValueError(f"τ, σ and K must be positive and α not negative: {self}")
+        seconds = (self.tau_seconds, self.sigma_seconds)
+        if not (all(0 < value < math.inf for value in seconds) and self.num_pivots >= 1 and 0 <= self.alpha < math.inf):
+            raise ValueError(f"τ, σ and K must be positive, α not negative, all finite: {self}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Candidates:
         seconds: float64 [n], when each was seen.
     """
 
-    ids: Sequence[str]
+    ids: Sequence[str] | npt.NDArray[np.object_]
     cameras: Tensor
     seconds: Tensor
 
@@ -96,7 +100,9 @@ def lift_scores(
     return LiftedScores(scores, temporal_scores, pivots)
 
 
-def _find_pivots(scores: Tensor, members: Tensor, ids: Sequence[str], num_pivots: int) -> list[tuple[int, int]]:
+def _find_pivots(
+    scores: Tensor, members: Tensor, ids: Sequence[str] | npt.NDArray[np.object_], num_pivots: int
+) -> list[tuple[int, int]]:
     """The K best (row, candidate) of one camera, best first. `scores` is [|R|, members]."""
     flat = scores.flatten()
     threshold = flat.topk(min(num_pivots, flat.numel())).values[-1]

@@ -40,8 +40,9 @@ class BlockedScorer:
         """One query's kernels [c, hw] against patches [b, hw, c]: logits [b]."""
         similarities = patches @ kernel
         head = self._matcher.head
-        query_part = similarities.amax(dim=1).float() @ head.query_weights
-        gallery_part = similarities.amax(dim=2).float() @ head.gallery_weights
+        # Not a matrix-vector product: its sums depend on the row's place, and equal maps are to score exactly alike.
+        query_part = (similarities.amax(dim=1).float() * head.query_weights).sum(dim=1)
+        gallery_part = (similarities.amax(dim=2).float() * head.gallery_weights).sum(dim=1)
         return query_part + gallery_part + head.bias
 
     def _maps_per_block(self, maps: Tensor) -> int:
