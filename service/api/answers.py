@@ -1,0 +1,182 @@
+"""What the service answers about single detections, the model and the gallery, member by member."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field, JsonValue
+
+from model.config import ModelConfig
+from service.api.moments import format_moment
+from service.api.problems import Problem
+from service.describe_gallery import GalleryDescription
+from service.records import DetectionMetadata
+
+MOMENT_FORMAT: dict[str, JsonValue] = {"format": "date-time", "examples": ["2026-11-20T10:00:00.000000Z"]}
+
+
+class ImageSize(BaseModel):
+    """Pixels of an image, upright: turned as its EXIF orientation says."""
+
+    width: int
+    height: int
+
+
+class DetectionAnswer(BaseModel):
+    """A stored detection."""
+
+    detection_id: str
+    camera_id: str
+    timestamp: str = Field(json_schema_extra=MOMENT_FORMAT)
+    track_id: str | None
+    person_id: str | None
+    image: ImageSize
+    model_fingerprint: str
+    created_at: str = Field(json_schema_extra=MOMENT_FORMAT)
+
+    @classmethod
+    def of(cls, metadata: DetectionMetadata) -> "DetectionAnswer":
+        """The answer for a detection."""
+        return cls(
+            detection_id=metadata.detection_id,
+            camera_id=metadata.camera_id,
+            timestamp=format_moment(metadata.timestamp_us),
+            track_id=metadata.track_id,
+            person_id=metadata.person_id,
+            image=ImageSize(width=metadata.image_width, height=metadata.image_height),
+            model_fingerprint=metadata.model_fingerprint,
+            created_at=format_moment(metadata.created_at_us),
+        )
+
+
+class DetectionPageAnswer(BaseModel):
+    """A page of a listing, ordered by timestamp, then ID."""
+
+    detections: list[DetectionAnswer]
+    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last.")
+
+
+class StoredItem(BaseModel):
+    """A detection of a batch that was stored: 201 new, 200 replaced."""
+
+    detection_id: str
+    status: int
+
+
+class RefusedItem(BaseModel):
+    """A detection of a batch that was not stored."""
+
+    status: int
+    problem: Problem
+
+
+class BatchAnswer(BaseModel):
+    """What became of each item, in the manifest's order."""
+
+    results: list[StoredItem | RefusedItem]
+
+
+class EraseAnswer(BaseModel):
+    """How many detections were erased."""
+
+    erased: int
+
+
+class InputSize(BaseModel):
+    """What crops are resized to, in pixels."""
+
+    height: int
+    width: int
+
+
+class FeatureMapSize(BaseModel):
+    """d, h and w."""
+
+    channels: int
+    height: int
+    width: int
+
+    @classmethod
+    def of(cls, config: ModelConfig) -> "FeatureMapSize":
+        """The size of a model's feature maps."""
+        return cls(channels=config.channels, height=config.map_height, width=config.map_width)
+
+
+class BackboneAnswer(BaseModel):
+    """The residual network and the layer after which it is cut off."""
+
+    name: str
+    final_layer: str
+
+
+class MatcherAnswer(BaseModel):
+    """How feature maps are compared: the side s of the kernels, and the form of the head."""
+
+    name: str
+    kernel_size: int
+    shared_head: bool
+
+
+class ModelAnswer(BaseModel):
+    """The model that serves."""
+
+    name: str
+    fingerprint: str = Field(description="SHA-256 of weights and config.")
+    input: InputSize
+    feature_map: FeatureMapSize
+    backbone: BackboneAnswer
+    matcher: MatcherAnswer
+    training: dict[str, Any] = Field(description="How it was trained, as its checkpoint says.")
+    accuracy: dict[str, Any] = Field(description="What was measured of it, as its checkpoint says.")
+
+
+class CameraAnswer(BaseModel):
+    """What there is of one camera."""
+
+    camera_id: str
+    count: int
+    first_timestamp: str = Field(json_schema_extra=MOMENT_FORMAT)
+    last_timestamp: str = Field(json_schema_extra=MOMENT_FORMAT)
+
+
+class GalleryAnswer(BaseModel):
+    """What the gallery holds and could hold."""
+
+    size: int = Field(description="Detections that searches compare with.")
+    capacity: int
+    bytes_per_detection: int = Field(description="Of the device's memory.")
+    device: str
+    precision: str
+    other_model: int = Field(description="Stored detections whose feature map is of another model.")
+    cameras: list[CameraAnswer]
+
+    @classmethod
+    def of(cls, gallery: GalleryDescription) -> "GalleryAnswer":
+        """The answer for a gallery."""
+        return cls(
+            size=gallery.size,
+            capacity=gallery.capacity,
+            bytes_per_detection=gallery.bytes_per_detection,
+            device=gallery.device,
+            precision=gallery.precision,
+            other_model=gallery.other_model,
+            cameras=[
+                CameraAnswer(
+                    camera_id=camera.camera_id,
+                    count=camera.count,
+                    first_timestamp=format_moment(camera.first_timestamp_us),
+                    last_timestamp=format_moment(camera.last_timestamp_us),
+                )
+                for camera in gallery.cameras
+            ],
+        )
+
+
+class LivenessAnswer(BaseModel):
+    """The process serves."""
+
+    status: str
+
+
+class ReadinessAnswer(BaseModel):
+    """The service can answer everything."""
+
+    status: str

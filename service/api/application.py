@@ -1,0 +1,86 @@
+"""Puts the HTTP interface together."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse
+
+from service.api import batch, compare, detections, search, status
+from service.api.body_limit import BodyLimitMiddleware
+from service.api.deadline import DeadlineMiddleware
+from service.api.documentation_page import render_documentation
+from service.api.metrics import Metrics, MetricsMiddleware
+from service.api.openapi_document import DocumentedApplication
+from service.api.problems import install_problem_handlers
+from service.api.request_id import RequestIdMiddleware
+from service.components import Components, open_components
+from service.recover_gallery import recover_gallery
+from service.settings import Settings
+
+_DESCRIPTION = (
+    "Finds a person again: cameras send crops of people, a client sends one crop and gets the detections of the same "
+    "person, ranked, with the places where the two crops agree. Errors are problem documents (RFC 9457). Unknown "
+    "fields, query parameters and JSON members are errors."
+)
+
+_log = logging.getLogger(__name__)
+
+
+def create_application(settings: Settings) -> FastAPI:
+    """The service as an ASGI application. Its lifespan opens disk, Redis and device, and recovers the gallery."""
+    application = DocumentedApplication(
+        title="Gallery matching",
+        version="1",
+        description=_DESCRIPTION,
+        lifespan=_run_components,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    application.state.settings = settings
+    application.state.metrics = Metrics()
+    for part in (detections, batch, search, compare, status):
+        application.include_router(part.router)
+    application.add_api_route("/docs", _get_documentation, include_in_schema=False)
+    install_problem_handlers(application)
+    _add_middleware(application, settings)
+    return application
+
+
+def _add_middleware(application: FastAPI, settings: Settings) -> None:
+    """The last one added is the outermost: it sees the request first and the answer last."""
+    application.add_middleware(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes)
+    application.add_middleware(DeadlineMiddleware, timeout_seconds=settings.request_timeout_seconds)
+    application.add_middleware(MetricsMiddleware, metrics=application.state.metrics)
+    application.add_middleware(RequestIdMiddleware)
+
+
+@asynccontextmanager
+async def _run_components(application: FastAPI) -> AsyncIterator[None]:
+    async with open_components(application.state.settings) as components:
+        application.state.components = components
+        recovery = asyncio.create_task(_recover(components))
+        try:
+            yield
+        finally:
+            recovery.cancel()
+            await asyncio.wait([recovery])
+            del application.state.components
+
+
+async def _recover(components: Components) -> None:
+    try:
+        await recover_gallery(components)
+    except Exception:
+        _log.exception("the gallery was not recovered; /readyz says so, and every call is refused")
+
+
+async def _get_documentation(request: Request) -> Response:
+    """The page for people."""
+    policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    return HTMLResponse(render_documentation(request.app.openapi()), HTTPStatus.OK, policy)

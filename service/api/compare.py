@@ -1,0 +1,64 @@
+"""The call that compares two crops, which need not be stored."""
+
+import asyncio
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, Field
+
+from service.api.comparison_picture import draw_comparison
+from service.api.correspondence_answers import CorrespondenceAnswer, PixelGrid, describe_correspondences
+from service.api.declared_problems import IMAGE_ERRORS, declare_problems
+from service.api.dependencies import RunningComponents, refuse_query_parameters, require_started
+from service.api.fields import ImageFile
+from service.api.forms import Form, describe_form, read_form
+from service.api.media_preference import prefers_png
+from service.compare_crops import compare_crops
+
+router = APIRouter(
+    prefix="/v1", tags=["search"], dependencies=[Depends(require_started), Depends(refuse_query_parameters)]
+)
+
+
+class CompareForm(Form):
+    """Two crops."""
+
+    query: ImageFile = Field(description="One person's crop: JPEG, PNG or WebP.")
+    gallery: ImageFile = Field(description="Another crop.")
+
+
+class CompareAnswer(BaseModel):
+    """How alike two crops are, and where."""
+
+    logit: float
+    appearance_score: float = Field(description="p_a, the logistic function of the logit, in [0, 1].")
+    correspondences: list[CorrespondenceAnswer]
+
+
+@router.post(
+    "/compare",
+    summary="Compare two crops",
+    response_model=CompareAnswer,
+    response_description="How alike they are; or, with Accept: image/png, a picture of where.",
+    responses={
+        200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
+        **declare_problems(*IMAGE_ERRORS),
+    },
+    openapi_extra=describe_form(CompareForm),
+)
+async def post_compare(request: Request, components: RunningComponents) -> Response:
+    """With `Accept: image/png`, a picture of both crops side by side, with a line for each correspondence."""
+    form = await read_form(request, CompareForm)
+    comparison = await compare_crops(components, form.query.content, form.gallery.content)
+    config = components.checkpoint.config
+    if prefers_png(request.headers.getlist("accept")):
+        return Response(await asyncio.to_thread(draw_comparison, comparison, config), media_type="image/png")
+    answer = CompareAnswer(
+        logit=comparison.logit,
+        appearance_score=comparison.appearance_score,
+        correspondences=describe_correspondences(
+            comparison.correspondences,
+            PixelGrid.over(*comparison.query.size, config),
+            PixelGrid.over(*comparison.gallery.size, config),
+        ),
+    )
+    return Response(answer.model_dump_json(), media_type="application/json")

@@ -1,0 +1,57 @@
+"""Declares in OpenAPI which errors a call may answer, as problem documents."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from service.api.problems import PROBLEM_MEDIA_TYPE
+from service.errors import (
+    InvalidField,
+    LimitExceeded,
+    MalformedBody,
+    QueueFull,
+    RequestTimeout,
+    ServiceError,
+    StorageFull,
+    Unavailable,
+    UnreadableImage,
+    UnsupportedBody,
+    UnsupportedImage,
+)
+
+# A body or a parameter may come with any call, and any call may be late.
+_ALWAYS: tuple[type[ServiceError], ...] = (
+    MalformedBody,
+    LimitExceeded,
+    InvalidField,
+    ServiceError,
+    Unavailable,
+    RequestTimeout,
+)
+
+FORM_ERRORS: tuple[type[ServiceError], ...] = (UnsupportedBody,)
+IMAGE_ERRORS: tuple[type[ServiceError], ...] = (*FORM_ERRORS, UnreadableImage, UnsupportedImage, QueueFull)
+STORING_ERRORS: tuple[type[ServiceError], ...] = (QueueFull, StorageFull)
+
+
+def declare_problems(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a call that may fail with these errors, and with those that every call may fail with."""
+    by_status: dict[int | str, list[type[ServiceError]]] = {}
+    for error in dict.fromkeys((*_ALWAYS, *errors)):
+        by_status.setdefault(error.status, []).append(error)
+    return {status: _declare(by_status[status]) for status in sorted(by_status, key=str)}
+
+
+def _declare(errors: list[type[ServiceError]]) -> dict[str, Any]:
+    declaration: dict[str, Any] = {
+        "description": "; ".join(f"{error.title} (`/problems/{error.slug}`)" for error in errors),
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    if any(error.retry_after_seconds is not None for error in errors):
+        declaration["headers"] = {"Retry-After": _RETRY_AFTER}
+    return declaration
+
+
+_RETRY_AFTER: Mapping[str, Any] = {
+    "description": "Seconds after which to try again.",
+    "schema": {"type": "integer"},
+}

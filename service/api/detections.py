@@ -1,0 +1,195 @@
+"""Calls about detections, one at a time: ingest, look up, list and erase. Batches have a file of their own."""
+
+from io import BytesIO
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Depends, Query, Request, Response, status
+
+from service.api.answers import DetectionAnswer, DetectionPageAnswer, EraseAnswer
+from service.api.declared_problems import FORM_ERRORS, IMAGE_ERRORS, STORING_ERRORS, declare_problems
+from service.api.dependencies import (
+    DetectionIdInPath,
+    RunningComponents,
+    refuse_query_parameters,
+    refuse_repeated_query_parameters,
+    require_started,
+)
+from service.api.detection_requests import DetectionFilterFields, DetectionForm, DetectionListQuery
+from service.api.forms import describe_form, read_form
+from service.api.json_body import read_json_body
+from service.api.validation import invalid_fields, validate_fields
+from service.components import Components
+from service.erase_detections import erase_detection, erase_detections
+from service.errors import DetectionNotFound, FieldError
+from service.inference.feature_extraction import FeatureMap
+from service.ingest_detection import IngestedDetection, NewDetection, ingest_detection
+from service.read_detections import list_detections, read_crop, read_feature_map, read_metadata
+
+_INGEST_ERRORS = declare_problems(*IMAGE_ERRORS, *STORING_ERRORS)
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+router = APIRouter(prefix="/v1", tags=["detections"], dependencies=[Depends(require_started)])
+_no_query = [Depends(refuse_query_parameters)]
+_plain_query = [Depends(refuse_repeated_query_parameters)]
+
+
+# IDs in paths are matched with their slashes, so that an ID with one is refused as an ID and not as an unknown path.
+@router.put(
+    "/detections/{detection_id:path}",
+    summary="Ingest a detection, or replace it",
+    status_code=status.HTTP_201_CREATED,
+    response_description="New.",
+    responses={200: {"model": DetectionAnswer, "description": "Replaced."}, **_INGEST_ERRORS},
+    openapi_extra=describe_form(DetectionForm),
+    dependencies=_no_query,
+)
+async def put_detection(
+    detection_id: DetectionIdInPath, request: Request, response: Response, components: RunningComponents
+) -> DetectionAnswer:
+    """Once answered, it is on disk and the next search sees it. The same PUT again is harmless."""
+    ingested = await _ingest(components, detection_id, request)
+    response.status_code = status.HTTP_201_CREATED if ingested.is_new else status.HTTP_200_OK
+    return DetectionAnswer.of(ingested.metadata)
+
+
+@router.post(
+    "/detections",
+    summary="Ingest a detection under a new ID",
+    status_code=status.HTTP_201_CREATED,
+    response_description="New; Location says where.",
+    responses={
+        201: {"headers": {"Location": {"description": "Its path.", "schema": {"type": "string"}}}},
+        **_INGEST_ERRORS,
+    },
+    openapi_extra=describe_form(DetectionForm),
+    dependencies=_no_query,
+)
+async def post_detection(request: Request, response: Response, components: RunningComponents) -> DetectionAnswer:
+    """As PUT, with a UUID of version 7 as its ID. The same POST again makes another detection."""
+    ingested = await _ingest(components, None, request)
+    response.headers["Location"] = f"/v1/detections/{ingested.metadata.detection_id}"
+    return DetectionAnswer.of(ingested.metadata)
+
+
+@router.get(
+    "/detections",
+    summary="List detections",
+    response_description="A page, ordered by timestamp, then ID.",
+    responses=declare_problems(),
+    dependencies=_plain_query,
+)
+async def get_detections(
+    query: Annotated[DetectionListQuery, Query()], components: RunningComponents
+) -> DetectionPageAnswer:
+    """Those for which everything given holds."""
+    page = await list_detections(components, query.to_filter(), query.limit, query.cursor)
+    return DetectionPageAnswer(
+        detections=[DetectionAnswer.of(metadata) for metadata in page.detections], next_cursor=page.next_cursor
+    )
+
+
+@router.post(
+    "/detections:erase",
+    summary="Erase all detections that match a filter",
+    response_description="How many there were.",
+    responses=declare_problems(*FORM_ERRORS, *STORING_ERRORS[:1]),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/DetectionFilterFields"}}},
+        }
+    },
+    dependencies=_no_query,
+)
+async def post_erase(request: Request, components: RunningComponents) -> EraseAnswer:
+    """From device, Redis and disk. An empty filter is refused. Erasing again what is half erased is harmless."""
+    fields = await read_json_body(request)
+    if not isinstance(fields, dict):
+        raise invalid_fields(FieldError("", 'the body must be a JSON object of filters, such as {"camera_id": "c1"}'))
+    chosen = validate_fields(DetectionFilterFields, fields).to_filter()
+    if chosen.is_empty:
+        names = ", ".join(DetectionFilterFields.model_fields)
+        raise invalid_fields(FieldError("", f"an empty filter would erase everything: give at least one of {names}"))
+    return EraseAnswer(erased=await erase_detections(components, chosen))
+
+
+@router.get(
+    "/detections/{detection_id}/image",
+    summary="The crop, as it was sent",
+    response_class=Response,
+    response_description="The image file.",
+    responses={
+        200: {"content": {"image/jpeg": _BINARY, "image/png": _BINARY, "image/webp": _BINARY}},
+        **declare_problems(DetectionNotFound),
+    },
+    dependencies=_no_query,
+)
+async def get_image(detection_id: DetectionIdInPath, components: RunningComponents) -> Response:
+    """Byte for byte, EXIF data included."""
+    crop = await read_crop(components, detection_id)
+    return Response(crop.content, media_type=crop.media_type, headers={"X-Content-Type-Options": "nosniff"})
+
+
+@router.get(
+    "/detections/{detection_id}/feature_map",
+    summary="The feature map, as a .npy file",
+    response_class=Response,
+    response_description="float16, [d, h, w], of the model that the detection's model_fingerprint names.",
+    responses={
+        200: {"content": {"application/octet-stream": _BINARY}},
+        **declare_problems(DetectionNotFound),
+    },
+    dependencies=_no_query,
+)
+async def get_feature_map(detection_id: DetectionIdInPath, components: RunningComponents) -> Response:
+    """ℓ2-normalised over the channels at every location."""
+    content = _to_npy(await read_feature_map(components, detection_id))
+    disposition = f'attachment; filename="{detection_id}.npy"'
+    return Response(content, media_type="application/octet-stream", headers={"Content-Disposition": disposition})
+
+
+@router.get(
+    "/detections/{detection_id:path}",
+    summary="A detection",
+    response_description="What is known of it.",
+    responses=declare_problems(DetectionNotFound),
+    dependencies=_no_query,
+)
+async def get_detection(detection_id: DetectionIdInPath, components: RunningComponents) -> DetectionAnswer:
+    """Its metadata; crop and feature map have paths of their own."""
+    return DetectionAnswer.of(await read_metadata(components, detection_id))
+
+
+@router.delete(
+    "/detections/{detection_id:path}",
+    summary="Erase a detection",
+    status_code=status.HTTP_204_NO_CONTENT,
+    response_class=Response,
+    response_description="Gone.",
+    responses=declare_problems(DetectionNotFound, *STORING_ERRORS[:1]),
+    dependencies=_no_query,
+)
+async def delete_detection(detection_id: DetectionIdInPath, components: RunningComponents) -> Response:
+    """From device, Redis and disk."""
+    await erase_detection(components, detection_id)
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+async def _ingest(components: Components, detection_id: str | None, request: Request) -> IngestedDetection:
+    form = await read_form(request, DetectionForm)
+    detection = NewDetection(
+        detection_id=detection_id,
+        camera_id=form.camera_id,
+        timestamp_us=form.timestamp,
+        track_id=form.track_id,
+        person_id=form.person_id,
+        image=form.image.content,
+    )
+    return await ingest_detection(components, detection)
+
+
+def _to_npy(feature_map: FeatureMap) -> bytes:
+    file = BytesIO()
+    np.save(file, feature_map, allow_pickle=False)
+    return file.getvalue()

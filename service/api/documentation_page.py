@@ -1,0 +1,84 @@
+"""The page at `/docs`: the OpenAPI document for people. It loads nothing from elsewhere, and needs no script."""
+
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+h2 { margin-top: 2.5rem; font-size: 1.1rem; } code { font-size: .95em; } .method { color: #0b5394; }
+table { border-collapse: collapse; width: 100%; } caption { text-align: left; font-weight: 600; padding: .5rem 0; }
+td, th { border-top: 1px solid #ddd; padding: .25rem .5rem; text-align: left; vertical-align: top; }
+@media (prefers-color-scheme: dark) { body { background: #16181c; color: #ddd; } .method { color: #8ab4f8; }
+td, th { border-color: #444; } a { color: #8ab4f8; } }
+"""
+
+
+def render_documentation(document: Mapping[str, Any]) -> str:
+    """An HTML page that lists every call of an OpenAPI document, with its fields and its answers."""
+    title = escape(document["info"]["title"])
+    calls = "".join(
+        _render_call(document, method, path, call)
+        for path, calls in document["paths"].items()
+        for method, call in calls.items()
+    )
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body><h1>{title}</h1>'
+        f"<p>{escape(document['info'].get('description', ''))}</p>"
+        f'<p>For programs: <a href="openapi.json">openapi.json</a></p>{calls}</body></html>'
+    )
+
+
+def _render_call(document: Mapping[str, Any], method: str, path: str, call: Mapping[str, Any]) -> str:
+    heading = f'<span class="method">{method.upper()}</span> {escape(path)}'
+    identity = escape(call["operationId"])
+    return (
+        f'<section><h2 id="{identity}"><code>{heading}</code></h2>'
+        f"<p>{escape(call['summary'])}. {escape(call.get('description', ''))}</p>"
+        + _render_table("Fields", ("name", "where", "default", "meaning"), _list_fields(document, call))
+        + _render_table("Answers", ("status", "type", "meaning"), _list_answers(call))
+        + "</section>"
+    )
+
+
+def _render_table(caption: str, headings: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    if not body:
+        return ""
+    head = "".join(f"<th>{heading}</th>" for heading in headings)
+    return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _list_fields(document: Mapping[str, Any], call: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    for parameter in call.get("parameters", ()):
+        about = {**parameter["schema"], **parameter}
+        yield _describe_field(parameter["name"], parameter["in"], about, parameter.get("required", False))
+    for media_type, content in call.get("requestBody", {}).get("content", {}).items():
+        schema = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+        for name, about in schema.get("properties", {}).items():
+            yield _describe_field(name, media_type, about, name in schema.get("required", ()))
+
+
+def _describe_field(name: str, where: str, about: Mapping[str, Any], is_required: bool) -> tuple[str, ...]:
+    default = "required" if is_required else str(about.get("default", "none"))
+    return name, where, "none" if default == "None" else default, _describe_schema(about)
+
+
+def _describe_schema(about: Mapping[str, Any]) -> str:
+    """The type in a word, its limits, and what the field means."""
+    choices = [choice for choice in about.get("anyOf", [about]) if choice.get("type") != "null"]
+    limits = {
+        name: choice[name]
+        for choice in choices
+        for name in ("enum", "pattern", "exclusiveMinimum", "minimum", "maximum", "maxLength")
+        if name in choice
+    }
+    kinds = " or ".join(dict.fromkeys(str(choice.get("type", "")) for choice in choices)).strip()
+    parts = [kinds, *(f"{name} {value}" for name, value in limits.items()), about.get("description", "")]
+    return "; ".join(part for part in parts if part)
+
+
+def _list_answers(call: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    for status, answer in sorted(call["responses"].items()):
+        yield status, ", ".join(answer.get("content", {})), answer["description"]

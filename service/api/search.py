@@ -1,0 +1,39 @@
+"""The call that finds a person again."""
+
+import asyncio
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from service.api.declared_problems import IMAGE_ERRORS, declare_problems
+from service.api.dependencies import RunningComponents, refuse_query_parameters, require_started
+from service.api.forms import URLENCODED, describe_form, read_form
+from service.api.search_answers import SearchAnswer, describe_search
+from service.api.search_form import SearchForm
+from service.components import Components
+from service.errors import DetectionNotFound, OtherModel
+from service.search_gallery import SearchResult, search_gallery
+
+router = APIRouter(
+    prefix="/v1", tags=["search"], dependencies=[Depends(require_started), Depends(refuse_query_parameters)]
+)
+
+
+@router.post(
+    "/search",
+    summary="Find the detections of a person",
+    response_model=SearchAnswer,
+    response_description="The matches, best first; equal scores are ordered by detection ID.",
+    responses=declare_problems(*IMAGE_ERRORS, DetectionNotFound, OtherModel),
+    openapi_extra=describe_form(SearchForm, URLENCODED),
+)
+async def post_search(request: Request, components: RunningComponents) -> Response:
+    """The query is `image`, or `detection_id` of a stored detection, which is then no candidate itself."""
+    form = await read_form(request, SearchForm)
+    result = await search_gallery(components, form.to_query())
+    # In a thread: a thousand matches with all their correspondences are a hundred megabytes of JSON.
+    content = await asyncio.to_thread(_write_answer, components, result)
+    return Response(content, media_type="application/json")
+
+
+def _write_answer(components: Components, result: SearchResult) -> bytes:
+    return describe_search(result, components.checkpoint, components.fingerprint).model_dump_json().encode()

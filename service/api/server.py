@@ -1,0 +1,79 @@
+"""Runs the service: one process, until it is told to end."""
+
+import asyncio
+import signal
+import socket
+from types import FrameType
+from typing import NoReturn
+
+import uvicorn
+from fastapi import FastAPI
+
+from service.api.application import create_application
+from service.api.log_lines import configure_logging
+from service.settings import Settings
+
+
+class _AnnouncingServer(uvicorn.Server):
+    """Says where it listens, once it does: programs that start the service wait for this line."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            print(f"listening on {_url(listener)}", flush=True)  # noqa: T201 (the line is for whoever started it)
+
+
+def serve(settings: Settings) -> None:
+    """Serves until SIGINT or SIGTERM, then lets the requests in flight finish and closes everything.
+
+    Raises:
+        OSError: the address cannot be listened on.
+        Exception: whatever `open_components` raises when disk, Redis, checkpoint or device cannot be opened.
+    """
+    configure_logging()
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with _bind(settings.host, settings.port) as listener:
+            application = create_application(settings)
+            configuration = uvicorn.Config(
+                application,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                timeout_graceful_shutdown=settings.shutdown_timeout_seconds,
+            )
+            with asyncio.Runner(loop_factory=configuration.get_loop_factory()) as runner:
+                runner.run(_serve(application, _AnnouncingServer(configuration), listener))
+    except KeyboardInterrupt:
+        pass  # The server ended as it was told to; uvicorn raises the signal again when it is done.
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+async def _serve(application: FastAPI, server: uvicorn.Server, listener: socket.socket) -> None:
+    # The lifespan is entered here and not by uvicorn, which would turn its errors into log lines and an exit status.
+    async with application.router.lifespan_context(application):
+        await server.serve([listener])
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """A socket that has the address already: one that is taken is found before anything is loaded."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}; choose another port") from error
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

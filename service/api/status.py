@@ -1,0 +1,105 @@
+"""Calls about the service itself: its model, its gallery, whether it lives and is ready, and its metrics."""
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from model.checkpoint import Checkpoint
+from service.api.answers import (
+    BackboneAnswer,
+    FeatureMapSize,
+    GalleryAnswer,
+    InputSize,
+    LivenessAnswer,
+    MatcherAnswer,
+    ModelAnswer,
+    ReadinessAnswer,
+)
+from service.api.declared_problems import declare_problems
+from service.api.dependencies import RunningComponents, refuse_query_parameters, require_started
+from service.api.metrics import Metrics
+from service.describe_gallery import describe_gallery
+from service.errors import Unavailable
+from service.readiness import check_readiness
+
+router = APIRouter(tags=["status"], dependencies=[Depends(refuse_query_parameters)])
+_started = [Depends(require_started)]
+
+
+@router.get(
+    "/v1/model",
+    summary="The model that serves",
+    response_description="What it is, how it was trained and how good it is.",
+    responses=declare_problems(),
+    dependencies=_started,
+)
+async def get_model(components: RunningComponents) -> ModelAnswer:
+    """As its checkpoint says."""
+    return _describe_model(components.checkpoint, components.fingerprint)
+
+
+@router.get(
+    "/v1/gallery",
+    summary="The gallery",
+    response_description="What it holds and could hold.",
+    responses=declare_problems(),
+    dependencies=_started,
+)
+async def get_gallery(components: RunningComponents) -> GalleryAnswer:
+    """Counts are of now."""
+    return GalleryAnswer.of(await describe_gallery(components))
+
+
+@router.get(
+    "/livez",
+    summary="Whether the process serves",
+    response_description="It does.",
+    responses=declare_problems(),
+)
+async def get_liveness() -> LivenessAnswer:
+    """For a supervisor: no answer means that it should be started again."""
+    return LivenessAnswer(status="alive")
+
+
+@router.get(
+    "/readyz",
+    summary="Whether the service can answer",
+    response_description="The gallery is recovered, Redis answers, and the device gave a known answer.",
+    responses=declare_problems(Unavailable),
+)
+async def get_readiness(components: RunningComponents) -> ReadinessAnswer:
+    """For a load balancer: 503 says what is missing."""
+    missing = await check_readiness(components)
+    if missing:
+        raise Unavailable("; ".join(missing))
+    return ReadinessAnswer(status="ready")
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    response_description="Prometheus' text format.",
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **declare_problems()},
+)
+async def get_metrics(request: Request, components: RunningComponents) -> Response:
+    """Requests by route and status, those in flight, the gallery's size, and the process."""
+    metrics = request.app.state.metrics
+    assert isinstance(metrics, Metrics)
+    return metrics.answer(components.slots.size, components.slots.capacity)
+
+
+def _describe_model(checkpoint: Checkpoint, fingerprint: str) -> ModelAnswer:
+    config = checkpoint.config
+    training = dict(checkpoint.provenance)
+    accuracy = training.pop("accuracy", {})
+    return ModelAnswer(
+        name=checkpoint.name,
+        fingerprint=fingerprint,
+        input=InputSize(height=config.input_height, width=config.input_width),
+        feature_map=FeatureMapSize.of(config),
+        backbone=BackboneAnswer(name=config.backbone, final_layer=config.final_layer),
+        matcher=MatcherAnswer(
+            name="query_adaptive_convolution", kernel_size=config.kernel_size, shared_head=config.shared_head
+        ),
+        training=training,
+        accuracy=accuracy,
+    )

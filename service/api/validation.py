@@ -1,0 +1,64 @@
+"""Turns what pydantic found wrong into the service's field errors."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from service.api.fields import UploadedFile, show_value
+from service.errors import FieldError, InvalidField
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validate_fields(model: type[Model], values: Mapping[str, Any], known_errors: Sequence[FieldError] = ()) -> Model:
+    """The values as a model.
+
+    Args:
+        model: what they should be.
+        values: by name of the field.
+        known_errors: what is known to be wrong already; reported together with what is found.
+
+    Raises:
+        InvalidField: names every field that is missing, unknown or out of range.
+    """
+    try:
+        validated = model.model_validate(values)
+    except ValidationError as error:
+        known_fields = {wrong.field for wrong in known_errors}
+        _, found = describe_validation_errors(error.errors(include_url=False))
+        raise invalid_fields(*known_errors, *(wrong for wrong in found if wrong.field not in known_fields)) from None
+    if known_errors:
+        raise invalid_fields(*known_errors)
+    return validated
+
+
+def invalid_fields(*errors: FieldError) -> InvalidField:
+    """The error that names these fields."""
+    return InvalidField(_summarise(errors), tuple(errors))
+
+
+def invalid_field(field: str, message: str) -> InvalidField:
+    """The error that names one field."""
+    return invalid_fields(FieldError(field, message))
+
+
+def describe_validation_errors(errors: Iterable[Any]) -> tuple[str, tuple[FieldError, ...]]:
+    """A summary, and for each of pydantic's errors the field as the client named it and what to do about it."""
+    found = tuple(FieldError(".".join(map(str, error["loc"])), _explain(error)) for error in errors)
+    return _summarise(found), found
+
+
+def _summarise(errors: Sequence[FieldError]) -> str:
+    return "; ".join(f"{wrong.field}: {wrong.message}" if wrong.field else wrong.message for wrong in errors)
+
+
+def _explain(error: Mapping[str, Any]) -> str:
+    if error["type"] == "missing":
+        return "is missing"
+    if error["type"] == "extra_forbidden":
+        return "is not a field of this call"
+    message = str(error["msg"])
+    value = error.get("input")
+    is_quoted = error["type"] in ("identifier", "time", "rule") or isinstance(value, UploadedFile | Mapping | list)
+    return message if is_quoted else f"{message}, got {show_value(value)}"

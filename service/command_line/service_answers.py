@@ -1,0 +1,106 @@
+"""What the service answers, as far as the commands read it. Members that they do not know are left alone."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class FieldProblem(_Answer):
+    """One field that was wrong."""
+
+    field: str
+    message: str
+
+
+class Problem(_Answer):
+    """A problem document (RFC 9457)."""
+
+    title: str
+    status: int
+    detail: str = ""
+    request_id: str | None = None
+    errors: tuple[FieldProblem, ...] = ()
+
+    def lines(self) -> list[str]:
+        """The problem for a person: what, why, and which fields, where the reason does not say that itself."""
+        first = f"{self.title} ({self.status})" + (f": {self.detail}" if self.detail else "")
+        more = [f"  {error.field}: {error.message}" for error in self.errors if error.message not in self.detail]
+        return [first, *more]
+
+
+class BatchItem(_Answer):
+    """What became of one item of a batch: 201 new, 200 replaced, else with a problem."""
+
+    status: int
+    problem: Problem | None = None
+
+
+class BatchAnswer(_Answer):
+    """The items in the manifest's order."""
+
+    results: tuple[BatchItem, ...]
+
+
+class Cell(_Answer):
+    """A place in a crop: its cell in the feature map, and the pixels of that cell's centre."""
+
+    row: int
+    column: int
+    x: float
+    y: float
+
+
+class Correspondence(_Answer):
+    """A place of the query and the place of the match that it agrees with."""
+
+    direction: str
+    similarity: float
+    query: Cell
+    gallery: Cell
+
+
+class Match(_Answer):
+    """One ranked detection."""
+
+    rank: int
+    detection_id: str
+    camera_id: str
+    timestamp: str
+    track_id: str | None
+    person_id: str | None
+    score: float
+    appearance_score: float
+    temporal_score: float | None
+    correspondences: tuple[Correspondence, ...] = ()
+
+
+class GalleryCount(_Answer):
+    """How many detections there are, and how many of them the search looked at."""
+
+    size: int
+    candidates: int
+
+
+class Lifting(_Answer):
+    """Whether temporal lifting was applied, and if not, why."""
+
+    applied: bool
+    reason: str | None
+    nearby: tuple[str, ...] = ()
+
+
+class Timing(_Answer):
+    """How long the search took, in milliseconds."""
+
+    total: float
+
+
+class SearchAnswer(_Answer):
+    """A ranked answer."""
+
+    gallery: GalleryCount
+    temporal_lifting: Lifting
+    matches: tuple[Match, ...]
+    timing_ms: Timing

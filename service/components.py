@@ -1,0 +1,116 @@
+"""The parts of a running service, opened and closed in the right order."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from model.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint_path
+from model.gallery_scoring.precision import ScoringPrecision, choose_precision
+from service.detection_writer import DetectionWriter
+from service.device_operations import DeviceOperations, choose_device, create_device_operations
+from service.gallery.capacity import choose_capacity
+from service.gallery.device_gallery import DeviceGallery
+from service.gallery.slot_table import SlotTable
+from service.inference.device_worker import DeviceWorker
+from service.inference.image_decoding import ImageDecoder, ImageLimits
+from service.settings import Settings
+from service.storage.detection_store import DetectionStore
+from service.storage.embedded_redis import EmbeddedRedis
+from service.storage.metadata_index import MetadataIndex
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class RecoveryState:
+    """How far recovery is. Searches and writes are answered once it is done."""
+
+    is_done: bool = False
+    progress: str = "recovery has not begun"
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """Everything that a flow may use.
+
+    Attributes:
+        gallery: the feature maps on the device; only the worker's thread touches it.
+        slots: which detection lies where on the device.
+        recovery: written by `recover_gallery` alone.
+    """
+
+    settings: Settings
+    checkpoint: Checkpoint
+    fingerprint: str
+    decoder: ImageDecoder
+    worker: DeviceWorker
+    operations: DeviceOperations
+    gallery: DeviceGallery
+    slots: SlotTable
+    store: DetectionStore
+    index: MetadataIndex
+    writer: DetectionWriter
+    recovery: RecoveryState = field(default_factory=RecoveryState)
+
+
+@asynccontextmanager
+async def open_components(settings: Settings) -> AsyncIterator[Components]:
+    """Opens disk, Redis, model and device, and closes them in the opposite order.
+
+    Raises:
+        CheckpointError, FileNotFoundError: the checkpoint cannot be loaded.
+        CapacityError, ValueError: the device is not there or too small.
+        DataDirectoryInUse: another service has the data directory.
+    """
+    async with AsyncExitStack() as stack:
+        checkpoint = load_checkpoint(settings.checkpoint or shipped_checkpoint_path())
+        store = DetectionStore.open(settings.data_dir, settings.disk_capacity_bytes, settings.max_waiting)
+        stack.push_async_callback(asyncio.to_thread, store.close)
+        index = await _open_index(settings, stack)
+        slots, gallery, precision = _create_gallery(settings, checkpoint)
+        operations = create_device_operations(checkpoint, gallery, precision, settings)
+        worker = DeviceWorker(settings.max_waiting)
+        stack.push_async_callback(asyncio.to_thread, worker.close)
+        limits = ImageLimits(settings.max_image_pixels, settings.min_image_side)
+        decoder = ImageDecoder(checkpoint.config, limits, settings.decoding_threads, settings.max_waiting)
+        stack.push_async_callback(asyncio.to_thread, decoder.close)
+        writer = DetectionWriter(store, index, slots, worker, operations)
+        stack.push_async_callback(writer.finish)
+        yield Components(
+            settings=settings,
+            checkpoint=checkpoint,
+            fingerprint=checkpoint.fingerprint,
+            decoder=decoder,
+            worker=worker,
+            operations=operations,
+            gallery=gallery,
+            slots=slots,
+            store=store,
+            index=index,
+            writer=writer,
+        )
+
+
+async def _open_index(settings: Settings, stack: AsyncExitStack) -> MetadataIndex:
+    url = settings.redis_url
+    if url is None:
+        embedded = await asyncio.to_thread(EmbeddedRedis.start, settings.data_dir)
+        stack.push_async_callback(asyncio.to_thread, embedded.stop)
+        url = embedded.url
+    index = MetadataIndex.connect(url, settings.redis_key_prefix)
+    stack.push_async_callback(index.close)
+    return index
+
+
+def _create_gallery(settings: Settings, checkpoint: Checkpoint) -> tuple[SlotTable, DeviceGallery, ScoringPrecision]:
+    device = choose_device(settings.device)
+    precision = choose_precision(device.type, None if settings.precision == "auto" else settings.precision)
+    locations, channels = checkpoint.config.locations, checkpoint.config.channels
+    detection_bytes = locations * channels * precision.storage.itemsize
+    capacity = choose_capacity(settings.gallery_capacity, detection_bytes, device)
+    slots = SlotTable(capacity)
+    gallery = DeviceGallery(slots, locations, channels, precision.storage, device)
+    logger.info("gallery of up to %d detections, %d bytes each, on %s", capacity, detection_bytes, device)
+    return slots, gallery, precision

@@ -1,0 +1,44 @@
+"""What the gallery holds and what it could hold."""
+
+from dataclasses import dataclass
+
+from service.components import Components
+from service.storage.metadata_index import CameraSummary
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryDescription:
+    """Size and place of the gallery.
+
+    Attributes:
+        size: detections on the device, those that searches compare with.
+        capacity: detections that fit.
+        bytes_per_detection: of device memory.
+        precision: number format of the stored maps.
+        other_model: detections on disk whose feature map is of another model; no search compares with them.
+        cameras: by camera ID, of all detections.
+    """
+
+    size: int
+    capacity: int
+    bytes_per_detection: int
+    device: str
+    precision: str
+    other_model: int
+    cameras: tuple[CameraSummary, ...]
+
+
+async def describe_gallery(components: Components) -> GalleryDescription:
+    """Counts what is there now."""
+    config = components.checkpoint.config
+    dtype = components.gallery.dtype
+    size = components.slots.size
+    return GalleryDescription(
+        size=size,
+        capacity=components.slots.capacity,
+        bytes_per_detection=config.locations * config.channels * dtype.itemsize,
+        device=str(components.gallery.device),
+        precision=str(dtype).removeprefix("torch."),
+        other_model=max(0, components.store.count() - size),
+        cameras=tuple(await components.index.camera_summary()),
+    )

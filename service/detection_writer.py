@@ -1,0 +1,152 @@
+"""The one way by which detections are written and erased: disk, then Redis, then the device's memory.
+
+Each step may be repeated. A write whose disk step is done and whose later steps failed is *unsettled*: its client got
+an error, the record is on disk, and the steps are repeated until they succeed.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+from service.device_operations import DeviceOperations
+from service.errors import Unavailable
+from service.gallery.slot_table import SlotTable
+from service.inference.device_worker import DeviceWorker
+from service.records import DetectionMetadata, DetectionRecord
+from service.storage.detection_store import DetectionStore
+from service.storage.metadata_index import MetadataIndex
+
+Result = TypeVar("Result")
+
+
+class DetectionWriter:
+    """Writes and erases; those of one detection one after the other, those of different ones side by side."""
+
+    def __init__(
+        self,
+        store: DetectionStore,
+        index: MetadataIndex,
+        slots: SlotTable,
+        worker: DeviceWorker,
+        operations: DeviceOperations,
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._slots = slots
+        self._worker = worker
+        self._operations = operations
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._in_flight: set[asyncio.Task[Any]] = set()
+        self._is_paused = False
+        self._unsettled: set[str] = set()
+
+    @property
+    def unsettled(self) -> frozenset[str]:
+        """Detections whose record on disk is ahead of Redis or the device."""
+        return frozenset(self._unsettled)
+
+    async def put(self, record: DetectionRecord) -> bool:
+        """Stores or replaces a detection; True if it is new. When this returns, the next search sees it.
+
+        Raises:
+            StorageFull: the gallery or the disk is full; nothing was written.
+            Unavailable: Redis is away; the write is nothing or unsettled, and may be sent again.
+        """
+        return await self._to_the_end(self._put(record))
+
+    async def erase(self, detection_id: str) -> DetectionMetadata | None:
+        """Erases a detection from disk, Redis and device, and returns what it was; None if there was none."""
+        return await self._to_the_end(self._erase(detection_id))
+
+    async def settle(self) -> None:
+        """Repeats the later steps of unsettled writes. Raises what they raise."""
+        for detection_id in self.unsettled:
+            async with self._lock(detection_id):
+                with self._unsettled_on_failure(detection_id):
+                    await self._follow_disk(detection_id)
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Refuses writes meanwhile, after those in flight have ended: Redis is compared with the disk."""
+        self._is_paused = True
+        try:
+            await self.finish()
+            yield
+        finally:
+            self._is_paused = False
+
+    async def finish(self) -> None:
+        """Waits for the writes in flight."""
+        while self._in_flight:
+            await asyncio.wait(set(self._in_flight))
+
+    async def _to_the_end(self, write: Coroutine[Any, Any, Result]) -> Result:
+        """Runs a write in a task of its own: a caller that gives up does not leave it half done."""
+        if self._is_paused:
+            write.close()
+            raise Unavailable("Redis is being brought in step with the disk, writes wait for it: try again")
+        task = asyncio.create_task(write)
+        self._in_flight.add(task)
+        task.add_done_callback(self._in_flight.discard)
+        return await asyncio.shield(task)
+
+    async def _put(self, record: DetectionRecord) -> bool:
+        detection_id = record.metadata.detection_id
+        async with self._lock(detection_id):
+            await self._require_redis()
+            is_reserved_now = self._slots.reserve(detection_id)
+            try:
+                is_new = await self._store.put(record)
+            except BaseException:
+                if is_reserved_now:
+                    self._slots.free(detection_id)
+                raise
+            with self._unsettled_on_failure(detection_id):
+                await self._index.put(record.metadata)
+                await self._worker.run_accepted(self._operations.put, record)
+            return is_new
+
+    async def _erase(self, detection_id: str) -> DetectionMetadata | None:
+        async with self._lock(detection_id):
+            await self._require_redis()
+            erased = await self._store.delete([detection_id])
+            with self._unsettled_on_failure(detection_id):
+                await self._remove_from_redis_and_device(detection_id)
+            return erased[0] if erased else None
+
+    async def _require_redis(self) -> None:
+        """Refuses a write before anything of it is done, where it could not be finished."""
+        if not await self._index.ping():
+            raise Unavailable("Redis does not answer, and every write needs it: try again")
+
+    async def _follow_disk(self, detection_id: str) -> None:
+        """Makes Redis and device agree with the disk for one detection."""
+        record = await asyncio.to_thread(self._store.get_record, detection_id)
+        if record is None:
+            await self._remove_from_redis_and_device(detection_id)
+            return
+        await self._index.put(record.metadata)
+        self._slots.reserve(detection_id)
+        await self._worker.run_accepted(self._operations.put, record)
+
+    async def _remove_from_redis_and_device(self, detection_id: str) -> None:
+        await self._index.delete([detection_id])
+        await self._worker.run_accepted(self._operations.remove, detection_id)
+
+    @contextmanager
+    def _unsettled_on_failure(self, detection_id: str) -> Iterator[None]:
+        """Around the steps after the disk's: remembers a detection where they fail, forgets it where they succeed."""
+        try:
+            yield
+        except BaseException:
+            self._unsettled.add(detection_id)
+            raise
+        self._unsettled.discard(detection_id)
+
+    def _lock(self, detection_id: str) -> asyncio.Lock:
+        lock = self._locks.get(detection_id)
+        if lock is None:
+            lock = self._locks[detection_id] = asyncio.Lock()
+        return lock

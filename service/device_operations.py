@@ -1,0 +1,75 @@
+"""What the service asks of its device: each operation with the model, the gallery and the batch that belong to it."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.checkpoint import Checkpoint
+from model.gallery_scoring import BlockedScorer
+from model.gallery_scoring.interface import FoldedMatcher
+from model.gallery_scoring.precision import ScoringPrecision
+from model.temporal_lifting import LiftedScores
+from service.gallery.candidate_lifting import LiftingJob, lift_candidates
+from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob
+from service.gallery.device_gallery import DeviceGallery
+from service.inference.device_worker import Operation
+from service.inference.feature_extraction import FeatureExtraction, FeatureMap
+from service.inference.known_answer import KnownAnswerCheck
+from service.inference.matching import MatchedPair, Matching, MatchingJob
+from service.records import DetectionRecord
+from service.settings import Settings
+
+# Writes into the gallery are short; this many at most keep a search waiting.
+_WRITES_TOGETHER = 64
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOperations:
+    """The operations of one model on one device, for `DeviceWorker.run`."""
+
+    extract: Operation[Tensor, FeatureMap]
+    score: Operation[ScoringJob, ScoredCandidates]
+    lift: Operation[LiftingJob, LiftedScores]
+    match: Operation[MatchingJob, list[MatchedPair]]
+    put: Operation[DetectionRecord, None]
+    remove: Operation[str, None]
+    check: Operation[None, bool]
+
+
+def create_device_operations(
+    checkpoint: Checkpoint, gallery: DeviceGallery, precision: ScoringPrecision, settings: Settings
+) -> DeviceOperations:
+    """Puts a model onto the gallery's device and says what can be asked of it there."""
+    device = gallery.device
+    matcher = FoldedMatcher.of(checkpoint.matcher, checkpoint.config, device)
+    scorer = BlockedScorer(matcher, precision.compute)
+    check = KnownAnswerCheck(matcher, checkpoint.config.channels, scorer, precision.storage, device)
+    extraction = FeatureExtraction(checkpoint.extractor, device)
+    scoring = CandidateScoring(gallery, scorer)
+    return DeviceOperations(
+        extract=Operation("extract", extraction.extract, settings.extraction_batch),
+        score=Operation("score", scoring.score, settings.scoring_batch, _rows),
+        lift=Operation("lift", lift_candidates),
+        match=Operation("match", Matching(matcher, device).match, settings.extraction_batch),
+        put=Operation("put", gallery.put, _WRITES_TOGETHER),
+        remove=Operation("remove", gallery.remove, _WRITES_TOGETHER),
+        check=Operation("check", check.check, settings.max_waiting),
+    )
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device of a setting; `auto` is the first GPU, and the CPU where there is none.
+
+    Raises:
+        ValueError: a GPU was asked for and there is none.
+    """
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"device {wanted} was asked for and no CUDA device is usable here: set QACONV_DEVICE=cpu")
+    return torch.device(wanted)
+
+
+def _rows(job: ScoringJob) -> int:
+    return job.rows

@@ -1,0 +1,99 @@
+"""Everything that can be wrong with a request, as the contract names it.
+
+    ServiceError
+    ├── UnreadableImage        400   not an image, or truncated
+    ├── MalformedManifest      400   a batch manifest that is no JSON
+    ├── MalformedBody          400   a body that is not what its Content-Type says
+    ├── DetectionNotFound      404
+    ├── OtherModel             409   the stored feature map is of another model
+    ├── LimitExceeded          413   body, pixels or batch over a limit
+    ├── UnsupportedImage       415   another kind of image
+    ├── UnsupportedBody        415   another kind of body
+    ├── InvalidField           422   missing, unknown or out of range
+    ├── QueueFull              429   retry later
+    ├── Unavailable            503   starting, Redis is away, shutting down: retry later
+    │   └── RequestTimeout     503   accepted, but not finished in time
+    └── StorageFull            507   the gallery or the disk is at its capacity
+
+A message gives the value, the limit and what to do. The HTTP layer turns these into problem documents; nothing
+else in the service knows HTTP, but the status is the contract's own name for the kind of error and lives here.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One field that was wrong: its name as the client sent it, and why."""
+
+    field: str
+    message: str
+
+
+class ServiceError(Exception):
+    """A request that cannot be answered, for a reason that its client can act on."""
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Internal error"
+    retry_after_seconds: ClassVar[int | None] = None
+
+    def __init__(self, detail: str, field_errors: tuple[FieldError, ...] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.field_errors = field_errors
+
+
+class UnreadableImage(ServiceError):
+    status, slug, title = 400, "unreadable-image", "The image cannot be read"
+
+
+class MalformedManifest(ServiceError):
+    status, slug, title = 400, "malformed-manifest", "The manifest cannot be read"
+
+
+class MalformedBody(ServiceError):
+    status, slug, title = 400, "malformed-body", "The body cannot be read"
+
+
+class DetectionNotFound(ServiceError):
+    status, slug, title = 404, "detection-not-found", "No such detection"
+
+
+class OtherModel(ServiceError):
+    status, slug, title = 409, "other-model", "The stored feature map is of another model"
+
+
+class LimitExceeded(ServiceError):
+    status, slug, title = 413, "limit-exceeded", "A limit is exceeded"
+
+
+class UnsupportedImage(ServiceError):
+    status, slug, title = 415, "unsupported-image", "This kind of image is not supported"
+
+
+class UnsupportedBody(ServiceError):
+    status, slug, title = 415, "unsupported-body", "This Content-Type is not supported"
+
+
+class InvalidField(ServiceError):
+    status, slug, title = 422, "invalid-field", "A field is missing, unknown or out of range"
+
+
+class QueueFull(ServiceError):
+    status, slug, title = 429, "queue-full", "Too many requests are waiting"
+    retry_after_seconds = 1
+
+
+class Unavailable(ServiceError):
+    status, slug, title = 503, "unavailable", "The service cannot answer now"
+    retry_after_seconds = 2
+
+
+class RequestTimeout(Unavailable):
+    slug, title = "timeout", "The request was not finished in time"
+
+
+class StorageFull(ServiceError):
+    status, slug, title = 507, "storage-full", "The gallery or its disk is full"

@@ -1,0 +1,1 @@
+"""The gallery in the device's memory."""

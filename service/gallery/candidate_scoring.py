@@ -1,0 +1,107 @@
+"""Scores of queries and their nearby persons against the candidates of each search, all searches that wait at once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from model.gallery_scoring import GalleryScorer
+from service.gallery.device_gallery import DeviceGallery
+from service.records import CandidateFilter
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringJob:
+    """One search.
+
+    Attributes:
+        query_map: float16 [d, h, w].
+        nearby_ids: detections that are scored against the candidates too.
+        wanted: the candidates.
+        excluded_id: the query itself where it is stored; no candidate.
+    """
+
+    query_map: npt.NDArray[np.float16]
+    nearby_ids: tuple[str, ...]
+    wanted: CandidateFilter
+    excluded_id: str | None
+
+    @property
+    def rows(self) -> int:
+        """Queries that this search puts to the scorer."""
+        return 1 + len(self.nearby_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredCandidates:
+    """The candidates of one search as they were when scored, with n columns, and who was scored, with r rows.
+
+    Attributes:
+        logits: float32 [r, n], on the device; row 0 is the query's.
+        nearby_ids: of rows 1 to r − 1; those erased in the meantime are not among them.
+        detection_ids: object [n].
+        timestamps_us: int64 [n].
+        cameras: int64 [n], numbers into `camera_ids`.
+        camera_ids: names of the numbers.
+        track_ids: object [n].
+        person_ids: object [n].
+        gallery_size: detections in the gallery, candidates or not.
+    """
+
+    logits: Tensor
+    nearby_ids: tuple[str, ...]
+    detection_ids: npt.NDArray[np.object_]
+    timestamps_us: npt.NDArray[np.int64]
+    cameras: npt.NDArray[np.int64]
+    camera_ids: tuple[str, ...]
+    track_ids: npt.NDArray[np.object_]
+    person_ids: npt.NDArray[np.object_]
+    gallery_size: int
+
+
+class CandidateScoring:
+    """Scores the searches of a batch in one pass over the gallery."""
+
+    def __init__(self, gallery: DeviceGallery, scorer: GalleryScorer) -> None:
+        self._gallery = gallery
+        self._scorer = scorer
+
+    def score(self, jobs: list[ScoringJob]) -> list[ScoredCandidates]:
+        """Scores every job; the gallery is read once for all of them."""
+        table = self._gallery.table
+        slots = [table.candidates(job.wanted, job.excluded_id) for job in jobs]
+        nearby = [table.filled_slots(job.nearby_ids) for job in jobs]
+        union = slots[0] if len(jobs) == 1 else np.unique(np.concatenate(slots))
+        with torch.inference_mode():
+            queries = [
+                tensor
+                for job, near in zip(jobs, nearby, strict=True)
+                for tensor in (self._gallery.position_major(job.query_map), *self._gallery.maps_at(near))
+            ]
+            logits = self._gallery.score(self._scorer, torch.stack(queries), union)
+            rows = logits.split([1 + len(near) for near in nearby])
+        return [
+            self._describe(job_rows[:, self._columns(job_slots, union)], job_slots, near)
+            for job_rows, job_slots, near in zip(rows, slots, nearby, strict=True)
+        ]
+
+    def _columns(self, slots: npt.NDArray[np.int64], union: npt.NDArray[np.int64]) -> Tensor | slice:
+        if len(slots) == len(union):
+            return slice(None)
+        return torch.from_numpy(np.searchsorted(union, slots)).to(self._gallery.device)
+
+    def _describe(self, logits: Tensor, slots: npt.NDArray[np.int64], nearby: list[int]) -> ScoredCandidates:
+        table = self._gallery.table
+        return ScoredCandidates(
+            logits=logits,
+            nearby_ids=tuple(table.detection_ids[nearby]),
+            detection_ids=table.detection_ids[slots],
+            timestamps_us=table.timestamps_us[slots],
+            cameras=table.cameras[slots],
+            camera_ids=tuple(table.camera_ids),
+            track_ids=table.track_ids[slots],
+            person_ids=table.person_ids[slots],
+            gallery_size=table.size,
+        )

@@ -1,0 +1,40 @@
+"""How many detections a device holds."""
+
+import os
+
+import torch
+
+_DEFAULT_CAPACITY = 100_000
+
+
+class CapacityError(ValueError):
+    """A capacity was asked for that the device's memory does not hold."""
+
+
+def choose_capacity(wanted: int | None, detection_bytes: int, device: torch.device) -> int:
+    """The gallery's capacity in detections.
+
+    Args:
+        wanted: what the operator set; None for 100,000 or what half the memory holds, whichever is less.
+        detection_bytes: of one feature map in the device's memory.
+        device: a CPU's memory is the machine's, a GPU's what is free on it now.
+
+    Raises:
+        CapacityError: `wanted` does not fit.
+    """
+    memory = _memory_bytes(device)
+    if wanted is None:
+        return max(1, min(_DEFAULT_CAPACITY, memory // 2 // detection_bytes))
+    if wanted * detection_bytes > memory:
+        raise CapacityError(
+            f"gallery_capacity {wanted} needs {wanted * detection_bytes:,} bytes, {device} has {memory:,}: lower "
+            "QACONV_GALLERY_CAPACITY"
+        )
+    return wanted
+
+
+def _memory_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,1 @@
+"""Decoding, batching and the one thread that owns the device."""

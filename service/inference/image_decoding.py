@@ -1,0 +1,173 @@
+"""From the bytes of an image file to upright pixels of the model's input size, checked before they are decoded."""
+
+import asyncio
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from model.config import ModelConfig
+from model.preprocessing import preprocess_crop
+from service.errors import (
+    InvalidField,
+    LimitExceeded,
+    QueueFull,
+    ServiceError,
+    Unavailable,
+    UnreadableImage,
+    UnsupportedImage,
+)
+
+_MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+_MODES = ("RGB", "RGBA", "L", "LA", "P")
+_OTHER_KINDS = {
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"II*\x00": "TIFF",
+    b"MM\x00*": "TIFF",
+    b"\x00\x00\x01\x00": "ICO",
+    b"%PDF": "PDF",
+}
+_PNG_SIGNATURE = b"\x89PNG"
+_PNG_BIT_DEPTH_OFFSET = 24
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLimits:
+    """What an image may be: at most `max_pixels`, no side under `min_side` pixels."""
+
+    max_pixels: int
+    min_side: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedCrop:
+    """A crop, ready for the feature extractor.
+
+    Attributes:
+        pixels: uint8 [3, input_height, input_width].
+        width: of the upright image, before resizing.
+        height: likewise.
+        media_type: of the file.
+    """
+
+    pixels: Tensor
+    width: int
+    height: int
+    media_type: str
+
+
+class ImageDecoder:
+    """Decodes in threads, at most `max_waiting` images at once.
+
+    Args:
+        config: the model that the pixels are for.
+        limits: what is refused.
+        threads: how many images are decoded side by side.
+        max_waiting: images decoded or waiting; more are refused.
+    """
+
+    def __init__(self, config: ModelConfig, limits: ImageLimits, threads: int, max_waiting: int) -> None:
+        self._config = config
+        self._limits = limits
+        self._max_waiting = max_waiting
+        self._waiting = 0
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="decoding")
+
+    async def decode(self, content: bytes) -> DecodedCrop:
+        """Decodes one image file.
+
+        Raises:
+            UnreadableImage, UnsupportedImage, LimitExceeded, InvalidField: see `open_upright`.
+            QueueFull: too many images wait.
+            Unavailable: the decoder is closed.
+        """
+        if self._waiting >= self._max_waiting:
+            raise QueueFull(f"{self._max_waiting} images wait to be decoded, the most that may: try again later")
+        self._waiting += 1
+        try:
+            return await self._begin(content)
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Decodes what waits, then ends the threads."""
+        self._threads.shutdown()
+
+    def _begin(self, content: bytes) -> asyncio.Future[DecodedCrop]:
+        try:
+            return asyncio.get_running_loop().run_in_executor(self._threads, self._decode, content)
+        except RuntimeError as error:
+            raise Unavailable("the service is shutting down: try again later") from error
+
+    def _decode(self, content: bytes) -> DecodedCrop:
+        image, media_type = open_upright(content, self._limits)
+        return DecodedCrop(preprocess_crop(image, self._config), image.width, image.height, media_type)
+
+
+def open_upright(content: bytes, limits: ImageLimits) -> tuple[Image.Image, str]:
+    """The image in a file, turned as its EXIF orientation says, in RGB, and its media type.
+
+    Raises:
+        UnreadableImage: not an image, damaged or truncated.
+        UnsupportedImage: not a JPEG, PNG or WebP; an animation; not 8 bits of grey, palette or RGB.
+        LimitExceeded: more than `max_pixels`; found before anything is decoded.
+        InvalidField: a side shorter than `min_side`.
+    """
+    try:
+        return _open_upright(content, limits)
+    except ServiceError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise LimitExceeded(f"the image has more than the {limits.max_pixels} pixels allowed") from error
+    except Exception as error:
+        # Decoders raise whatever a hostile file provokes (OSError, SyntaxError, struct.error, ...): to the client
+        # all of it means the same.
+        raise UnreadableImage(f"the {len(content)} bytes of the image cannot be decoded: {error}") from error
+
+
+def _open_upright(content: bytes, limits: ImageLimits) -> tuple[Image.Image, str]:
+    _refuse_other_kinds(content)
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of large images; ours has its own, lower limit.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(BytesIO(content), formats=tuple(_MEDIA_TYPES))
+    except UnidentifiedImageError as error:
+        raise UnreadableImage(f"the {len(content)} bytes are not an image: send a JPEG, PNG or WebP file") from error
+    with image:
+        _check_header(image, content, limits)
+        media_type = _MEDIA_TYPES[str(image.format)]
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        if "transparency" in upright.info:
+            # A palette some of whose colours are transparent: Pillow warns of the direct way.
+            upright = upright.convert("RGBA")
+    return upright.convert("RGB"), media_type
+
+
+def _refuse_other_kinds(content: bytes) -> None:
+    for signature, kind in _OTHER_KINDS.items():
+        if content.startswith(signature):
+            raise UnsupportedImage(f"the image is a {kind}: send a JPEG, PNG or WebP file")
+
+
+def _check_header(image: Image.Image, content: bytes, limits: ImageLimits) -> None:
+    if image.format not in _MEDIA_TYPES or getattr(image, "n_frames", 1) > 1:
+        raise UnsupportedImage(f"the {image.format} file holds several pictures: send a single one")
+    if image.mode not in _MODES:
+        raise UnsupportedImage(f"the image's pixels are {image.mode}: send 8 bits of grey or RGB")
+    if content.startswith(_PNG_SIGNATURE) and content[_PNG_BIT_DEPTH_OFFSET] > 8:
+        raise UnsupportedImage(f"the PNG has {content[_PNG_BIT_DEPTH_OFFSET]} bits a channel: send 8 bits")
+    if image.width * image.height > limits.max_pixels:
+        raise LimitExceeded(
+            f"the image has {image.width}×{image.height} pixels, at most {limits.max_pixels} are allowed: send the "
+            "crop of a person, not the frame"
+        )
+    if min(image.size) < limits.min_side:
+        raise InvalidField(
+            f"the image has {image.width}×{image.height} pixels, each side needs at least {limits.min_side}"
+        )

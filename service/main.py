@@ -1,0 +1,42 @@
+"""The program `qaconv-service`: runs the service, and speaks to a running one."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from service.command_line.command_error import CommandError
+from service.command_line.ingest_command import ingest_command
+from service.command_line.search_command import search_command
+from service.command_line.serve_command import serve_command
+
+application = typer.Typer(
+    name="qaconv-service",
+    help="Finds a person again among camera crops, by query-adaptive convolution and temporal lifting.",
+    no_args_is_help=True,
+    add_completion=False,
+    # A mistake of the user's ends in a CommandError; what is left is ours, and its whole traceback is of use.
+    pretty_exceptions_enable=False,
+)
+application.command("serve")(serve_command)
+application.command("ingest")(ingest_command)
+application.command("search")(search_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit: 0 done, 1 failed, 2 asked for wrongly.
+
+    Args:
+        arguments: without the program's name; None takes those of the process.
+    """
+    try:
+        application(arguments, prog_name="qaconv-service")
+    except CommandError as error:
+        for line in error.lines:
+            # Indented lines belong to the one above.
+            typer.echo(line if line.startswith("  ") else f"qaconv-service: {line}", err=True)
+        sys.exit(error.exit_status)
+
+
+if __name__ == "__main__":
+    main()

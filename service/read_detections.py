@@ -1,0 +1,68 @@
+"""Looking up what is stored: metadata from Redis, crops and feature maps from the disk."""
+
+import asyncio
+from dataclasses import dataclass
+
+from service.components import Components
+from service.errors import DetectionNotFound, OtherModel
+from service.inference.feature_extraction import FeatureMap
+from service.records import DetectionFilter, DetectionMetadata, DetectionPage
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCrop:
+    """An image file as it was sent."""
+
+    content: bytes
+    media_type: str
+
+
+async def read_metadata(components: Components, detection_id: str) -> DetectionMetadata:
+    """The metadata of a detection. Raises DetectionNotFound."""
+    (metadata,) = await components.index.get([detection_id])
+    if metadata is None:
+        raise DetectionNotFound(f"there is no detection {detection_id!r}")
+    return metadata
+
+
+async def read_crop(components: Components, detection_id: str) -> StoredCrop:
+    """The crop of a detection. Raises DetectionNotFound."""
+    metadata = await read_metadata(components, detection_id)
+    content = await asyncio.to_thread(components.store.get_crop, detection_id)
+    if content is None:
+        raise DetectionNotFound(f"there is no detection {detection_id!r}")
+    return StoredCrop(content, metadata.image_media_type)
+
+
+async def read_feature_map(components: Components, detection_id: str) -> FeatureMap:
+    """The feature map of a detection, float16 [d, h, w], of whatever model. Raises DetectionNotFound."""
+    feature_map = await asyncio.to_thread(components.store.get_feature_map, detection_id)
+    if feature_map is None:
+        raise DetectionNotFound(f"there is no detection {detection_id!r}")
+    return feature_map
+
+
+async def read_comparable_feature_map(components: Components, metadata: DetectionMetadata) -> FeatureMap:
+    """The feature map of a detection, if it is one of the model that serves.
+
+    Raises:
+        OtherModel: it is of another model; maps of different models are never compared.
+        DetectionNotFound: erased in the meantime.
+    """
+    if metadata.model_fingerprint != components.fingerprint:
+        raise OtherModel(
+            f"the feature map of detection {metadata.detection_id!r} was made by model {metadata.model_fingerprint}, "
+            f"the service runs {components.fingerprint}: send the crop again with PUT"
+        )
+    return await read_feature_map(components, metadata.detection_id)
+
+
+async def list_detections(
+    components: Components, chosen: DetectionFilter, limit: int, cursor: str | None
+) -> DetectionPage:
+    """A page of the detections that match a filter, ordered by timestamp, then ID.
+
+    Raises:
+        InvalidField: not a cursor of an earlier page.
+    """
+    return await components.index.list_page(chosen, limit, cursor)

@@ -1,0 +1,105 @@
+"""Recovery on start, disk → Redis → device, and keeping Redis in step with the disk from then on."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from itertools import islice
+
+from service.components import Components
+from service.errors import StorageFull, Unavailable
+from service.records import DetectionRecord
+
+logger = logging.getLogger(__name__)
+
+_RECORDS_TOGETHER = 64
+_SECONDS_BETWEEN_CHECKS = 1.0
+
+
+async def recover_gallery(components: Components) -> None:
+    """Brings Redis and the device to what the disk says; searches and writes are answered after that.
+
+    Waits for a Redis that does not answer yet. Detections whose feature map is of another model stay on disk and in
+    Redis, and are compared with nothing.
+
+    Raises:
+        StorageFull: the disk holds more detections than the gallery's capacity.
+    """
+    await _wait_for_redis(components)
+    await _fill_device(components)
+    components.recovery.progress = "done"
+    components.recovery.is_done = True
+    logger.info("recovered: %d detections on the device", components.slots.size)
+
+
+async def keep_in_step(components: Components) -> None:
+    """Runs as long as the service: repairs a Redis that was emptied or replaced, and repeats unsettled writes."""
+    while True:
+        await asyncio.sleep(_SECONDS_BETWEEN_CHECKS)
+        try:
+            if not await components.index.is_in_step():
+                logger.warning("Redis was emptied, restarted or replaced: bringing it in step with the disk")
+                async with components.writer.paused():
+                    await _reconcile_redis(components)
+            await components.writer.settle()
+        except Unavailable as error:
+            logger.warning("not in step with the disk, trying again: %s", error.detail)
+        except Exception:
+            # What is wrong now may be right in a second; readiness tells meanwhile.
+            logger.exception("keeping Redis in step with the disk failed, trying again")
+
+
+async def _wait_for_redis(components: Components) -> None:
+    while True:
+        try:
+            await _reconcile_redis(components)
+        except Unavailable as error:
+            components.recovery.progress = f"waiting for Redis: {error.detail}"
+            logger.warning(components.recovery.progress)
+            await asyncio.sleep(_SECONDS_BETWEEN_CHECKS)
+        else:
+            return
+
+
+async def _reconcile_redis(components: Components) -> None:
+    total = components.store.count()
+
+    def report(compared: int) -> None:
+        components.recovery.progress = f"{compared} of {total} detections compared with Redis"
+
+    report(0)
+    result = await components.index.reconcile(components.store.iterate_metadata(), report)
+    logger.info("Redis: %d of %d detections rewritten, %d removed", result.written, total, result.removed)
+
+
+async def _fill_device(components: Components) -> None:
+    records = components.store.iterate_records()
+    total = components.store.count()
+    filled = 0
+    while batch := await asyncio.to_thread(_next_comparable, records, components.fingerprint):
+        for record in batch:
+            _reserve(components, record, total)
+        await asyncio.gather(*(components.worker.run_accepted(components.operations.put, record) for record in batch))
+        filled += len(batch)
+        components.recovery.progress = f"{filled} of {total} detections on the device"
+    if filled < total:
+        logger.warning(
+            "%d of %d detections on disk are damaged or of another model than %s: no search compares with them",
+            total - filled,
+            total,
+            components.fingerprint,
+        )
+
+
+def _next_comparable(records: Iterator[DetectionRecord], fingerprint: str) -> list[DetectionRecord]:
+    comparable = (record for record in records if record.metadata.model_fingerprint == fingerprint)
+    return list(islice(comparable, _RECORDS_TOGETHER))
+
+
+def _reserve(components: Components, record: DetectionRecord, total: int) -> None:
+    try:
+        components.slots.reserve(record.metadata.detection_id)
+    except StorageFull as error:
+        raise StorageFull(
+            f"the disk holds {total} detections, the gallery's capacity is {components.slots.capacity}: raise "
+            "QACONV_GALLERY_CAPACITY, or use a device with more memory"
+        ) from error

@@ -1,0 +1,312 @@
+"""Search, the whole way of a query crop: decode → feature map → nearby persons → scores → lifting → best matches →
+correspondences → metadata.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from model.correspondences import Correspondence, list_correspondences
+from model.temporal_lifting import LiftedScores, LiftingParameters
+from service.best_matches import best_candidates, best_of_groups
+from service.components import Components
+from service.errors import InvalidField
+from service.gallery.candidate_lifting import LiftingJob
+from service.gallery.candidate_scoring import ScoredCandidates, ScoringJob
+from service.inference.feature_extraction import FeatureMap
+from service.inference.matching import MatchedPair, MatchingJob
+from service.read_detections import read_comparable_feature_map, read_metadata
+from service.records import MICROSECONDS_PER_SECOND, CandidateFilter, DetectionMetadata
+from service.stage_timing import StageTiming, Timing
+
+GroupBy = Literal["detection", "track", "person"]
+TemporalLifting = Literal["auto", "on", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """What is searched for, among which candidates, and what is to be answered.
+
+    Attributes:
+        image: an image file; or None, and `detection_id` is a stored detection.
+        camera_id: where the query was seen; None takes the stored detection's.
+        timestamp_us: when; likewise.
+        limit: matches at most.
+        min_score: matches with a lower final score are left out.
+    """
+
+    image: bytes | None
+    detection_id: str | None
+    camera_id: str | None
+    timestamp_us: int | None
+    limit: int
+    group_by: GroupBy
+    candidates: CandidateFilter
+    min_score: float | None
+    temporal_lifting: TemporalLifting
+    lifting: LiftingParameters
+    num_correspondences: int
+    min_similarity: float
+    include_pivots: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySeen:
+    """The query as the service understood it; the size is that of the upright image."""
+
+    detection_id: str | None
+    camera_id: str | None
+    timestamp_us: int | None
+    image_width: int
+    image_height: int
+
+
+@dataclass(frozen=True, slots=True)
+class PivotReport:
+    """A pivot; `retrieved_by` is None where the query itself retrieved it."""
+
+    camera_id: str
+    detection_id: str
+    timestamp_us: int
+    retrieved_by: str | None
+    appearance_score: float
+
+
+@dataclass(frozen=True, slots=True)
+class LiftingReport:
+    """What temporal lifting did, or in a word why it did nothing."""
+
+    applied: bool
+    reason: str | None
+    parameters: LiftingParameters
+    nearby: tuple[str, ...]
+    nearby_truncated: bool
+    pivots: tuple[PivotReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A detection that was found; `temporal_score` is None without lifting."""
+
+    rank: int
+    metadata: DetectionMetadata
+    score: float
+    appearance_score: float
+    temporal_score: float | None
+    correspondences: tuple[Correspondence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The answer to a query."""
+
+    query: QuerySeen
+    gallery_size: int
+    num_candidates: int
+    lifting: LiftingReport
+    matches: tuple[Match, ...]
+    timing_ms: Timing
+
+
+@dataclass(frozen=True, slots=True)
+class _Nearby:
+    detection_ids: tuple[str, ...] = ()
+    is_truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranking:
+    """Scores of all candidates, float64 [n], and the places of the best, best first."""
+
+    scores: npt.NDArray[np.float64]
+    appearance_scores: npt.NDArray[np.float64]
+    temporal_scores: npt.NDArray[np.float64] | None
+    best: list[int]
+
+
+async def search_gallery(components: Components, query: SearchQuery) -> SearchResult:
+    """Finds the detections that look most like the query, lifted by who was near it in time.
+
+    Raises:
+        DetectionNotFound, OtherModel: the stored query.
+        UnreadableImage, UnsupportedImage, LimitExceeded, InvalidField: the query's image or a field.
+        QueueFull, Unavailable: try again.
+    """
+    timing = StageTiming()
+    seen, feature_map = await _see_query(components, query, timing)
+    reason = _why_not_lifted(query, seen)
+    nearby = _Nearby() if reason else await _find_nearby(components, query, seen)
+    job = ScoringJob(feature_map, nearby.detection_ids, query.candidates, seen.detection_id)
+    with timing.stage("score"):
+        scored = await components.worker.run(components.operations.score, job)
+    with timing.stage("lift"):
+        lifted = None if reason else await _lift(components, scored, query.lifting)
+    ranking = await asyncio.to_thread(_rank, scored, lifted, query)
+    with timing.stage("locate"):
+        matches = await _describe_matches(components, query, feature_map, scored, ranking)
+    return SearchResult(
+        query=seen,
+        gallery_size=scored.gallery_size,
+        num_candidates=len(scored.detection_ids),
+        lifting=_report_lifting(query, reason, scored, lifted, nearby.is_truncated),
+        matches=matches,
+        timing_ms=timing.finish(),
+    )
+
+
+async def _see_query(components: Components, query: SearchQuery, timing: StageTiming) -> tuple[QuerySeen, FeatureMap]:
+    """Who the query is, and its feature map: of the crop that was sent, or of the stored detection."""
+    if query.image is None:
+        assert query.detection_id is not None
+        metadata = await read_metadata(components, query.detection_id)
+        feature_map = await read_comparable_feature_map(components, metadata)
+        return _seen_before(query, metadata), feature_map
+    with timing.stage("decode"):
+        crop = await components.decoder.decode(query.image)
+    with timing.stage("extract"):
+        feature_map = await components.worker.run(components.operations.extract, crop.pixels)
+    return QuerySeen(None, query.camera_id, query.timestamp_us, crop.width, crop.height), feature_map
+
+
+def _seen_before(query: SearchQuery, metadata: DetectionMetadata) -> QuerySeen:
+    return QuerySeen(
+        detection_id=metadata.detection_id,
+        camera_id=metadata.camera_id if query.camera_id is None else query.camera_id,
+        timestamp_us=metadata.timestamp_us if query.timestamp_us is None else query.timestamp_us,
+        image_width=metadata.image_width,
+        image_height=metadata.image_height,
+    )
+
+
+def _why_not_lifted(query: SearchQuery, seen: QuerySeen) -> str | None:
+    if query.temporal_lifting == "off":
+        return "off"
+    if seen.camera_id is not None and seen.timestamp_us is not None:
+        return None
+    if query.temporal_lifting == "on":
+        raise InvalidField("temporal_lifting=on needs camera_id and timestamp, where and when the query was seen")
+    return "no_camera_or_time"
+
+
+async def _find_nearby(components: Components, query: SearchQuery, seen: QuerySeen) -> _Nearby:
+    """Detections of the query's camera within τ of it, the closest first. The query itself is not one of them."""
+    assert seen.camera_id is not None
+    assert seen.timestamp_us is not None
+    tau_us = round(query.lifting.tau_seconds * MICROSECONDS_PER_SECOND)
+    most = components.settings.max_nearby
+    found, is_truncated = await components.index.nearby(seen.camera_id, seen.timestamp_us, tau_us, most + 1)
+    others = [detection_id for detection_id in found if detection_id != seen.detection_id]
+    return _Nearby(tuple(others[:most]), is_truncated or len(others) > most)
+
+
+async def _lift(components: Components, scored: ScoredCandidates, parameters: LiftingParameters) -> LiftedScores:
+    return await components.worker.run_accepted(components.operations.lift, LiftingJob(scored, parameters))
+
+
+def _rank(scored: ScoredCandidates, lifted: LiftedScores | None, query: SearchQuery) -> _Ranking:
+    appearance_scores = scored.logits[0].double().sigmoid().cpu().numpy()
+    scores = appearance_scores if lifted is None else lifted.scores.numpy()
+    temporal_scores = None if lifted is None else lifted.temporal_scores.numpy()
+    choose = _chooser(scored, query.group_by)
+    best = choose(scores, scored.detection_ids, count=query.limit)
+    if query.min_score is not None:
+        best = [place for place in best if scores[place] >= query.min_score]
+    return _Ranking(scores, appearance_scores, temporal_scores, best)
+
+
+def _chooser(scored: ScoredCandidates, group_by: GroupBy) -> Callable[..., list[int]]:
+    if group_by == "detection":
+        return best_candidates
+    return partial(best_of_groups, labels=scored.track_ids if group_by == "track" else scored.person_ids)
+
+
+async def _describe_matches(
+    components: Components,
+    query: SearchQuery,
+    feature_map: FeatureMap,
+    scored: ScoredCandidates,
+    ranking: _Ranking,
+) -> tuple[Match, ...]:
+    """The best candidates with their metadata and correspondences. What was erased since it was scored is left out."""
+    detection_ids = [str(scored.detection_ids[place]) for place in ranking.best]
+    metadata, pairs = await asyncio.gather(
+        components.index.get(detection_ids),
+        _match_again(components, feature_map, detection_ids) if query.num_correspondences else _none(detection_ids),
+    )
+    found = [
+        (place, about, pair)
+        for place, about, pair in zip(ranking.best, metadata, pairs, strict=True)
+        if about is not None and (pair is not None or not query.num_correspondences)
+    ]
+    located = await asyncio.to_thread(_locate, components, query, [pair for _, _, pair in found])
+    matches = [
+        Match(
+            rank=rank,
+            metadata=about,
+            score=float(ranking.scores[place]),
+            appearance_score=float(ranking.appearance_scores[place]),
+            temporal_score=None if ranking.temporal_scores is None else float(ranking.temporal_scores[place]),
+            correspondences=correspondences,
+        )
+        for rank, ((place, about, _), correspondences) in enumerate(zip(found, located, strict=True), start=1)
+    ]
+    return tuple(matches)
+
+
+async def _match_again(
+    components: Components, feature_map: FeatureMap, detection_ids: Sequence[str]
+) -> list[MatchedPair | None]:
+    """Where the query and each detection agree, in float32 from the maps on disk; None for what is gone."""
+    stored = await asyncio.to_thread(lambda: [components.store.get_feature_map(each) for each in detection_ids])
+    there = [gallery_map for gallery_map in stored if gallery_map is not None]
+    job = MatchingJob(feature_map, there)
+    matched = await components.worker.run_accepted(components.operations.match, job)
+    pairs = iter(matched)
+    return [None if gallery_map is None else next(pairs) for gallery_map in stored]
+
+
+async def _none(detection_ids: Sequence[str]) -> list[MatchedPair | None]:
+    return [None] * len(detection_ids)
+
+
+def _locate(
+    components: Components, query: SearchQuery, pairs: Sequence[MatchedPair | None]
+) -> list[tuple[Correspondence, ...]]:
+    config = components.checkpoint.config
+    return [
+        ()
+        if pair is None
+        else tuple(
+            list_correspondences(
+                pair.partners, config.map_width, config.kernel_size, query.num_correspondences, query.min_similarity
+            )
+        )
+        for pair in pairs
+    ]
+
+
+def _report_lifting(
+    query: SearchQuery, reason: str | None, scored: ScoredCandidates, lifted: LiftedScores | None, is_truncated: bool
+) -> LiftingReport:
+    report = LiftingReport(lifted is not None, reason, query.lifting, scored.nearby_ids, is_truncated, ())
+    if lifted is None or not query.include_pivots or not lifted.pivots:
+        return report
+    rows = [pivot.retrieved_by for pivot in lifted.pivots]
+    places = [pivot.candidate for pivot in lifted.pivots]
+    appearance_scores = scored.logits[rows, places].double().sigmoid().tolist()
+    pivots = [
+        PivotReport(
+            camera_id=scored.camera_ids[pivot.camera],
+            detection_id=str(scored.detection_ids[pivot.candidate]),
+            timestamp_us=int(scored.timestamps_us[pivot.candidate]),
+            retrieved_by=scored.nearby_ids[pivot.retrieved_by - 1] if pivot.retrieved_by else None,
+            appearance_score=appearance_score,
+        )
+        for pivot, appearance_score in zip(lifted.pivots, appearance_scores, strict=True)
+    ]
+    return replace(report, pivots=tuple(pivots))

