@@ -61,11 +61,22 @@ class DetectionWriter:
         return await self._to_the_end(self._erase(detection_id))
 
     async def settle(self) -> None:
-        """Repeats the later steps of unsettled writes. Raises what they raise."""
+        """Repeats the later steps of unsettled writes; one that fails again does not keep the others from theirs.
+
+        Raises:
+            Unavailable: Redis or the device is away, which is so for the others too.
+            Exception: what the first that failed again raised.
+        """
+        failures: list[Exception] = []
         for detection_id in self.unsettled:
-            async with self._lock(detection_id):
-                with self._unsettled_on_failure(detection_id):
-                    await self._follow_disk(detection_id)
+            try:
+                await self._settle_one(detection_id)
+            except Unavailable:
+                raise
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
@@ -120,6 +131,11 @@ class DetectionWriter:
         """Refuses a write before anything of it is done, where it could not be finished."""
         if not await self._index.ping():
             raise Unavailable("Redis does not answer, and every write needs it: try again")
+
+    async def _settle_one(self, detection_id: str) -> None:
+        async with self._lock(detection_id):
+            with self._unsettled_on_failure(detection_id):
+                await self._follow_disk(detection_id)
 
     async def _follow_disk(self, detection_id: str) -> None:
         """Makes Redis and device agree with the disk for one detection."""

@@ -9,8 +9,7 @@ from model.checkpoint import Checkpoint
 from model.gallery_scoring import BlockedScorer
 from model.gallery_scoring.interface import FoldedMatcher
 from model.gallery_scoring.precision import ScoringPrecision
-from model.temporal_lifting import LiftedScores
-from service.gallery.candidate_lifting import LiftingJob, lift_candidates
+from service.gallery.candidate_lifting import LiftedCandidates, LiftingJob, lift_candidates
 from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob
 from service.gallery.device_gallery import DeviceGallery
 from service.inference.device_worker import Operation
@@ -30,7 +29,7 @@ class DeviceOperations:
 
     extract: Operation[Tensor, FeatureMap]
     score: Operation[ScoringJob, ScoredCandidates]
-    lift: Operation[LiftingJob, LiftedScores]
+    lift: Operation[LiftingJob, LiftedCandidates]
     match: Operation[MatchingJob, list[MatchedPair]]
     put: Operation[DetectionRecord, None]
     remove: Operation[str, None]

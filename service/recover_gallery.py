@@ -32,8 +32,11 @@ async def recover_gallery(components: Components) -> None:
 
 
 async def keep_in_step(components: Components) -> None:
-    """Runs as long as the service: repairs a Redis that was emptied or replaced, and repeats unsettled writes."""
-    while True:
+    """Runs until it is cancelled: repairs a Redis that was emptied or replaced, and repeats unsettled writes."""
+    task = asyncio.current_task()
+    assert task is not None
+    # Python 3.11's `asyncio.wait_for`, by which commands are sent to Redis, can lose a cancellation; the task remembers.
+    while not task.cancelling():
         await asyncio.sleep(_SECONDS_BETWEEN_CHECKS)
         try:
             if not await components.index.is_in_step():

@@ -6,111 +6,23 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from model.correspondences import Correspondence, list_correspondences
-from model.temporal_lifting import LiftedScores, LiftingParameters
+from model.temporal_lifting import LiftingParameters
 from service.best_matches import best_candidates, best_of_groups
 from service.components import Components
 from service.errors import InvalidField
-from service.gallery.candidate_lifting import LiftingJob
+from service.gallery.candidate_lifting import LiftedCandidates, LiftingJob
 from service.gallery.candidate_scoring import ScoredCandidates, ScoringJob
 from service.inference.feature_extraction import FeatureMap
 from service.inference.matching import MatchedPair, MatchingJob
 from service.read_detections import read_comparable_feature_map, read_metadata
-from service.records import MICROSECONDS_PER_SECOND, CandidateFilter, DetectionMetadata
-from service.stage_timing import StageTiming, Timing
-
-GroupBy = Literal["detection", "track", "person"]
-TemporalLifting = Literal["auto", "on", "off"]
-
-
-@dataclass(frozen=True, slots=True)
-class SearchQuery:
-    """What is searched for, among which candidates, and what is to be answered.
-
-    Attributes:
-        image: an image file; or None, and `detection_id` is a stored detection.
-        camera_id: where the query was seen; None takes the stored detection's.
-        timestamp_us: when; likewise.
-        limit: matches at most.
-        min_score: matches with a lower final score are left out.
-    """
-
-    image: bytes | None
-    detection_id: str | None
-    camera_id: str | None
-    timestamp_us: int | None
-    limit: int
-    group_by: GroupBy
-    candidates: CandidateFilter
-    min_score: float | None
-    temporal_lifting: TemporalLifting
-    lifting: LiftingParameters
-    num_correspondences: int
-    min_similarity: float
-    include_pivots: bool
-
-
-@dataclass(frozen=True, slots=True)
-class QuerySeen:
-    """The query as the service understood it; the size is that of the upright image."""
-
-    detection_id: str | None
-    camera_id: str | None
-    timestamp_us: int | None
-    image_width: int
-    image_height: int
-
-
-@dataclass(frozen=True, slots=True)
-class PivotReport:
-    """A pivot; `retrieved_by` is None where the query itself retrieved it."""
-
-    camera_id: str
-    detection_id: str
-    timestamp_us: int
-    retrieved_by: str | None
-    appearance_score: float
-
-
-@dataclass(frozen=True, slots=True)
-class LiftingReport:
-    """What temporal lifting did, or in a word why it did nothing."""
-
-    applied: bool
-    reason: str | None
-    parameters: LiftingParameters
-    nearby: tuple[str, ...]
-    nearby_truncated: bool
-    pivots: tuple[PivotReport, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A detection that was found; `temporal_score` is None without lifting."""
-
-    rank: int
-    metadata: DetectionMetadata
-    score: float
-    appearance_score: float
-    temporal_score: float | None
-    correspondences: tuple[Correspondence, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SearchResult:
-    """The answer to a query."""
-
-    query: QuerySeen
-    gallery_size: int
-    num_candidates: int
-    lifting: LiftingReport
-    matches: tuple[Match, ...]
-    timing_ms: Timing
+from service.records import MICROSECONDS_PER_SECOND, DetectionMetadata
+from service.search_records import GroupBy, LiftingReport, Match, PivotReport, QuerySeen, SearchQuery, SearchResult
+from service.stage_timing import StageTiming
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +36,6 @@ class _Ranking:
     """Scores of all candidates, float64 [n], and the places of the best, best first."""
 
     scores: npt.NDArray[np.float64]
-    appearance_scores: npt.NDArray[np.float64]
     temporal_scores: npt.NDArray[np.float64] | None
     best: list[int]
 
@@ -204,19 +115,17 @@ async def _find_nearby(components: Components, query: SearchQuery, seen: QuerySe
     return _Nearby(tuple(others[:most]), is_truncated or len(others) > most)
 
 
-async def _lift(components: Components, scored: ScoredCandidates, parameters: LiftingParameters) -> LiftedScores:
+async def _lift(components: Components, scored: ScoredCandidates, parameters: LiftingParameters) -> LiftedCandidates:
     return await components.worker.run_accepted(components.operations.lift, LiftingJob(scored, parameters))
 
 
-def _rank(scored: ScoredCandidates, lifted: LiftedScores | None, query: SearchQuery) -> _Ranking:
-    appearance_scores = scored.logits[0].double().sigmoid().cpu().numpy()
-    scores = appearance_scores if lifted is None else lifted.scores.numpy()
-    temporal_scores = None if lifted is None else lifted.temporal_scores.numpy()
+def _rank(scored: ScoredCandidates, lifted: LiftedCandidates | None, query: SearchQuery) -> _Ranking:
+    scores = scored.appearance_scores if lifted is None else lifted.scores
     choose = _chooser(scored, query.group_by)
     best = choose(scores, scored.detection_ids, count=query.limit)
     if query.min_score is not None:
         best = [place for place in best if scores[place] >= query.min_score]
-    return _Ranking(scores, appearance_scores, temporal_scores, best)
+    return _Ranking(scores, None if lifted is None else lifted.temporal_scores, best)
 
 
 def _chooser(scored: ScoredCandidates, group_by: GroupBy) -> Callable[..., list[int]]:
@@ -249,7 +158,7 @@ async def _describe_matches(
             rank=rank,
             metadata=about,
             score=float(ranking.scores[place]),
-            appearance_score=float(ranking.appearance_scores[place]),
+            appearance_score=float(scored.appearance_scores[place]),
             temporal_score=None if ranking.temporal_scores is None else float(ranking.temporal_scores[place]),
             correspondences=correspondences,
         )
@@ -291,14 +200,15 @@ def _locate(
 
 
 def _report_lifting(
-    query: SearchQuery, reason: str | None, scored: ScoredCandidates, lifted: LiftedScores | None, is_truncated: bool
+    query: SearchQuery,
+    reason: str | None,
+    scored: ScoredCandidates,
+    lifted: LiftedCandidates | None,
+    is_truncated: bool,
 ) -> LiftingReport:
     report = LiftingReport(lifted is not None, reason, query.lifting, scored.nearby_ids, is_truncated, ())
-    if lifted is None or not query.include_pivots or not lifted.pivots:
+    if lifted is None or not query.include_pivots:
         return report
-    rows = [pivot.retrieved_by for pivot in lifted.pivots]
-    places = [pivot.candidate for pivot in lifted.pivots]
-    appearance_scores = scored.logits[rows, places].double().sigmoid().tolist()
     pivots = [
         PivotReport(
             camera_id=scored.camera_ids[pivot.camera],
@@ -307,6 +217,6 @@ def _report_lifting(
             retrieved_by=scored.nearby_ids[pivot.retrieved_by - 1] if pivot.retrieved_by else None,
             appearance_score=appearance_score,
         )
-        for pivot, appearance_score in zip(lifted.pivots, appearance_scores, strict=True)
+        for pivot, appearance_score in zip(lifted.pivots, lifted.pivot_appearance_scores, strict=True)
     ]
     return replace(report, pivots=tuple(pivots))

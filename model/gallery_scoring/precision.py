@@ -17,16 +17,18 @@ class ScoringPrecision:
 
 
 def choose_precision(device_type: str, wanted: Precision | None = None) -> ScoringPrecision:
-    """The formats for a device: float16 on CUDA, bfloat16 on a CPU, or what is wanted.
+    """The formats for a device: float16, or what is wanted; a CPU multiplies float16 in float32.
 
-    Both halve the memory of float32. A CPU without instructions for the format multiplies in float32: its library
-    would emulate them, float16 a thousand times slower than float32.
+    Half the memory of float32, and the very numbers that a record holds. bfloat16 is what a CPU with its instructions
+    multiplies fastest, about 1.8 times as fast, but too coarse to be the default: on photographs, logits of a trained
+    network were off by up to 1.6 % of their spread over the gallery, with float16 by 0.06 %. A CPU without
+    instructions for a format multiplies in float32: its library would emulate them a thousand times slower.
 
     Args:
         device_type: "cpu" or "cuda".
         wanted: the storage format, None to choose.
     """
-    storage = getattr(torch, wanted) if wanted else torch.float16 if device_type == "cuda" else torch.bfloat16
+    storage = getattr(torch, wanted or "float16")
     if device_type == "cuda" or (storage == torch.bfloat16 and _cpu_multiplies_bfloat16()):
         return ScoringPrecision(storage, storage)
     return ScoringPrecision(storage, torch.float32)

@@ -18,7 +18,7 @@ from service.api.openapi_document import DocumentedApplication
 from service.api.problems import install_problem_handlers
 from service.api.request_id import RequestIdMiddleware
 from service.components import Components, open_components
-from service.recover_gallery import recover_gallery
+from service.recover_gallery import keep_in_step, recover_gallery
 from service.settings import Settings
 
 _DESCRIPTION = (
@@ -64,20 +64,24 @@ def _add_middleware(application: FastAPI, settings: Settings) -> None:
 async def _run_components(application: FastAPI) -> AsyncIterator[None]:
     async with open_components(application.state.settings) as components:
         application.state.components = components
-        recovery = asyncio.create_task(_recover(components))
+        background = asyncio.create_task(_recover_and_keep_in_step(components))
         try:
             yield
         finally:
-            recovery.cancel()
-            await asyncio.wait([recovery])
+            background.cancel()
+            await asyncio.wait([background])
             del application.state.components
 
 
-async def _recover(components: Components) -> None:
+async def _recover_and_keep_in_step(components: Components) -> None:
     try:
         await recover_gallery(components)
-    except Exception:
-        _log.exception("the gallery was not recovered; /readyz says so, and every call is refused")
+    except Exception as error:
+        # The service stays up, so that /readyz can say why it is of no use.
+        _log.exception("the gallery was not recovered: every call will be refused")
+        components.recovery.progress = f"it failed, and needs somebody: {error}"
+        return
+    await keep_in_step(components)
 
 
 async def _get_documentation(request: Request) -> Response:

@@ -11,7 +11,8 @@ from service.api.search_answers import SearchAnswer, describe_search
 from service.api.search_form import SearchForm
 from service.components import Components
 from service.errors import DetectionNotFound, OtherModel
-from service.search_gallery import SearchResult, search_gallery
+from service.search_gallery import search_gallery
+from service.search_records import SearchResult
 
 router = APIRouter(
     prefix="/v1", tags=["search"], dependencies=[Depends(require_started), Depends(refuse_query_parameters)]

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
-from model.temporal_lifting import Candidates, LiftedScores, LiftingParameters, lift_scores
+from model.temporal_lifting import Candidates, LiftingParameters, Pivot, lift_scores
 from service.gallery.candidate_scoring import ScoredCandidates
 from service.records import MICROSECONDS_PER_SECOND
 
@@ -17,12 +19,30 @@ class LiftingJob:
     parameters: LiftingParameters
 
 
-def lift_candidates(jobs: list[LiftingJob]) -> list[LiftedScores]:
-    """Lifted scores of each job, on the CPU. Pivots are retrieved by logits, which do not saturate."""
-    return [_lift(job.scored, job.parameters) for job in jobs]
+@dataclass(frozen=True, slots=True)
+class LiftedCandidates:
+    """What lifting made of the candidates of one search.
+
+    Attributes:
+        scores: final scores, float64 [n].
+        temporal_scores: p_t, float64 [n].
+        pivots: by camera, the best of each first.
+        pivot_appearance_scores: p_a of each pivot and the nearby person that retrieved it.
+    """
+
+    scores: npt.NDArray[np.float64]
+    temporal_scores: npt.NDArray[np.float64]
+    pivots: list[Pivot]
+    pivot_appearance_scores: list[float]
 
 
-def _lift(scored: ScoredCandidates, parameters: LiftingParameters) -> LiftedScores:
+def lift_candidates(jobs: list[LiftingJob]) -> list[LiftedCandidates]:
+    """Lifts each job. Pivots are retrieved by logits, which do not saturate."""
+    with torch.inference_mode():
+        return [_lift(job.scored, job.parameters) for job in jobs]
+
+
+def _lift(scored: ScoredCandidates, parameters: LiftingParameters) -> LiftedCandidates:
     device = scored.logits.device
     # Counted from the first candidate, seconds are exact to less than a microsecond in float64.
     first = int(scored.timestamps_us.min()) if len(scored.timestamps_us) else 0
@@ -30,7 +50,13 @@ def _lift(scored: ScoredCandidates, parameters: LiftingParameters) -> LiftedScor
     candidates = Candidates(
         ids=scored.detection_ids, cameras=torch.from_numpy(scored.cameras).to(device), seconds=seconds.to(device)
     )
-    with torch.inference_mode():
-        appearance_scores = scored.logits[0].double().sigmoid()
-        lifted = lift_scores(appearance_scores, scored.logits, candidates, parameters)
-    return LiftedScores(lifted.scores.cpu(), lifted.temporal_scores.cpu(), lifted.pivots)
+    appearance_scores = torch.from_numpy(scored.appearance_scores).to(device)
+    lifted = lift_scores(appearance_scores, scored.logits, candidates, parameters)
+    rows = [pivot.retrieved_by for pivot in lifted.pivots]
+    places = [pivot.candidate for pivot in lifted.pivots]
+    return LiftedCandidates(
+        scores=lifted.scores.cpu().numpy(),
+        temporal_scores=lifted.temporal_scores.cpu().numpy(),
+        pivots=lifted.pivots,
+        pivot_appearance_scores=scored.logits[rows, places].double().sigmoid().tolist(),
+    )

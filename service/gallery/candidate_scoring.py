@@ -39,7 +39,8 @@ class ScoredCandidates:
     """The candidates of one search as they were when scored, with n columns, and who was scored, with r rows.
 
     Attributes:
-        logits: float32 [r, n], on the device; row 0 is the query's.
+        logits: float32 [r, n], on the device, for the device thread alone; row 0 is the query's.
+        appearance_scores: the query's p_a, float64 [n]: in float32 the best would all be 1.
         nearby_ids: of rows 1 to r − 1; those erased in the meantime are not among them.
         detection_ids: object [n].
         timestamps_us: int64 [n].
@@ -51,6 +52,7 @@ class ScoredCandidates:
     """
 
     logits: Tensor
+    appearance_scores: npt.NDArray[np.float64]
     nearby_ids: tuple[str, ...]
     detection_ids: npt.NDArray[np.object_]
     timestamps_us: npt.NDArray[np.int64]
@@ -96,6 +98,7 @@ class CandidateScoring:
         table = self._gallery.table
         return ScoredCandidates(
             logits=logits,
+            appearance_scores=logits[0].double().sigmoid().cpu().numpy(),
             nearby_ids=tuple(table.detection_ids[nearby]),
             detection_ids=table.detection_ids[slots],
             timestamps_us=table.timestamps_us[slots],

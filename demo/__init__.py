@@ -1,0 +1,1 @@
+"""A tour of the service on people who do not exist: `make demo`."""
