@@ -35,7 +35,7 @@ async def keep_in_step(components: Components) -> None:
     """Runs until it is cancelled: repairs a Redis that was emptied or replaced, and repeats unsettled writes."""
     task = asyncio.current_task()
     assert task is not None
-    # Python 3.11's `asyncio.wait_for`, by which commands are sent to Redis, can lose a cancellation; the task remembers.
+    # Python 3.11's `asyncio.wait_for`, by which commands are sent to Redis, can lose a cancellation; the task knows.
     while not task.cancelling():
         await asyncio.sleep(_SECONDS_BETWEEN_CHECKS)
         try:

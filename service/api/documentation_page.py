@@ -54,10 +54,11 @@ def _list_fields(document: Mapping[str, Any], call: Mapping[str, Any]) -> Iterat
     for parameter in call.get("parameters", ()):
         about = {**parameter["schema"], **parameter}
         yield _describe_field(parameter["name"], parameter["in"], about, parameter.get("required", False))
-    for media_type, content in call.get("requestBody", {}).get("content", {}).items():
-        schema = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+    bodies = call.get("requestBody", {}).get("content", {})
+    for reference in dict.fromkeys(body["schema"]["$ref"] for body in bodies.values()):
+        schema = document["components"]["schemas"][reference.rpartition("/")[2]]
         for name, about in schema.get("properties", {}).items():
-            yield _describe_field(name, media_type, about, name in schema.get("required", ()))
+            yield _describe_field(name, " or ".join(bodies), about, name in schema.get("required", ()))
 
 
 def _describe_field(name: str, where: str, about: Mapping[str, Any], is_required: bool) -> tuple[str, ...]:
@@ -74,9 +75,15 @@ def _describe_schema(about: Mapping[str, Any]) -> str:
         for name in ("enum", "pattern", "exclusiveMinimum", "minimum", "maximum", "maxLength")
         if name in choice
     }
-    kinds = " or ".join(dict.fromkeys(str(choice.get("type", "")) for choice in choices)).strip()
-    parts = [kinds, *(f"{name} {value}" for name, value in limits.items()), about.get("description", "")]
+    kinds = " or ".join(kind for choice in choices for kind in _kinds(choice))
+    meanings = dict.fromkeys(part.get("description", "") for part in (about, *choices))
+    parts = [kinds, *(f"{name} {value}" for name, value in limits.items()), *meanings]
     return "; ".join(part for part in parts if part)
+
+
+def _kinds(schema: Mapping[str, Any]) -> list[str]:
+    kinds = schema.get("type", [])
+    return [kinds] if isinstance(kinds, str) else list(kinds)
 
 
 def _list_answers(call: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

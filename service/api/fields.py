@@ -51,7 +51,8 @@ def _check_moment(value: object) -> int:
 
 _IDENTIFIER_SCHEMA: dict[str, Any] = {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"}
 _MOMENT_SCHEMA: dict[str, Any] = {
-    "anyOf": [{"type": "string"}, {"type": "number", "minimum": 0}],
+    "type": ["string", "number"],
+    "minimum": 0,
     "description": "RFC 3339 with an offset, or Unix seconds; from 1970 to before 2200. What is finer than a "
     "microsecond is rounded down.",
     "examples": ["2026-11-20T10:00:00Z", 1795168800.5],

@@ -98,7 +98,7 @@ class CandidateScoring:
         table = self._gallery.table
         return ScoredCandidates(
             logits=logits,
-            appearance_scores=logits[0].double().sigmoid().cpu().numpy(),
+            appearance_scores=_appearance_scores(logits[0]),
             nearby_ids=tuple(table.detection_ids[nearby]),
             detection_ids=table.detection_ids[slots],
             timestamps_us=table.timestamps_us[slots],
@@ -108,3 +108,10 @@ class CandidateScoring:
             person_ids=table.person_ids[slots],
             gallery_size=table.size,
         )
+
+
+def _appearance_scores(logits: Tensor) -> npt.NDArray[np.float64]:
+    """Sigmoids, equal for equal logits: those of torch differ in the last bit with the place in the tensor."""
+    with np.errstate(over="ignore"):  # far below zero the exponential is infinite, and the score 0
+        scores: npt.NDArray[np.float64] = 1 / (1 + np.exp(-logits.cpu().numpy().astype(np.float64)))
+    return scores

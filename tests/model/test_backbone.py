@@ -1,0 +1,100 @@
+"""Truncated residual networks, and ImageNet weights that cannot be had."""
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+
+from model.backbone import ImageNetWeightsUnavailable, TruncatedResNet
+from model.config import STRIDE_OF_LAYER, BackboneName, FinalLayer
+
+RESNET18_FILE = "resnet18-f37072fd.pth"
+
+
+@pytest.mark.parametrize(
+    ("name", "final_layer", "channels"),
+    [
+        ("resnet18", "layer2", 128),
+        ("resnet18", "layer3", 256),
+        ("resnet18", "layer4", 512),
+        ("resnet34", "layer3", 256),
+        ("resnet50", "layer2", 512),
+        ("resnet50", "layer3", 1024),
+        ("resnet50", "layer4", 2048),
+    ],
+)
+@torch.no_grad()
+def test_output_has_the_layer_s_channels_and_stride(name: BackboneName, final_layer: FinalLayer, channels: int) -> None:
+    backbone = TruncatedResNet(name, final_layer).eval()
+    stride = STRIDE_OF_LAYER[final_layer]
+    features = backbone(torch.zeros(1, 3, 64, 32))
+    assert features.shape == (1, channels, 64 // stride, 32 // stride)
+    assert backbone.out_channels == channels
+
+
+@pytest.mark.parametrize("name", ["resnet101", "resnet152"])
+def test_the_large_networks_can_be_built(name: BackboneName) -> None:
+    assert TruncatedResNet(name, "layer3").out_channels == 1024
+
+
+@torch.no_grad()
+def test_it_is_torchvision_s_network_up_to_that_layer() -> None:
+    whole = torchvision.models.resnet18(weights=None).eval()
+    backbone = TruncatedResNet("resnet18", "layer3").eval()
+    backbone.load_state_dict({k: v for k, v in whole.state_dict().items() if not k.startswith(("layer4", "fc"))})
+    crops = torch.rand(2, 3, 64, 32, generator=torch.Generator().manual_seed(0))
+    expected = whole.maxpool(whole.relu(whole.bn1(whole.conv1(crops))))
+    for layer in (whole.layer1, whole.layer2, whole.layer3):
+        expected = layer(expected)
+    assert torch.equal(backbone(crops), expected)
+
+
+@pytest.fixture
+def torch_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, and a network in which nothing can be reached: port 9 of this machine refuses at once."""
+    for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    for variable in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    return tmp_path
+
+
+def ask_for_imagenet_weights() -> str:
+    started = time.monotonic()
+    with pytest.raises(ImageNetWeightsUnavailable) as caught:
+        TruncatedResNet("resnet18", "layer3", imagenet_weights=True)
+    assert time.monotonic() - started < 10
+    return str(caught.value)
+
+
+def test_weights_that_cannot_be_downloaded_are_a_clear_error(torch_home: Path) -> None:
+    message = ask_for_imagenet_weights()
+    assert "resnet18" in message
+    assert str(torch_home) in message
+    assert "train from scratch" in message
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights", b"PK\x03\x04 half an archive"])
+def test_a_damaged_file_in_the_cache_is_a_clear_error(torch_home: Path, content: bytes) -> None:
+    cache = torch_home / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    (cache / RESNET18_FILE).write_bytes(content)
+    assert "cache" in ask_for_imagenet_weights()
+
+
+def test_a_cache_that_cannot_be_written_is_a_clear_error(torch_home: Path) -> None:
+    (torch_home / "hub").write_text("a file where the directory should be")
+    assert "cache" in ask_for_imagenet_weights()
+
+
+def test_weights_in_the_cache_are_used(torch_home: Path) -> None:
+    whole = torchvision.models.resnet18(weights=None)
+    cache = torch_home / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    torch.save(whole.state_dict(), cache / RESNET18_FILE)
+    backbone = TruncatedResNet("resnet18", "layer3", imagenet_weights=True)
+    assert torch.equal(backbone.get_parameter("conv1.weight"), whole.conv1.weight)

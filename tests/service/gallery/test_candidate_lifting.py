@@ -1,0 +1,66 @@
+"""Lifting of scored candidates, against slow loops."""
+
+import numpy as np
+import pytest
+import torch
+
+from model.temporal_lifting import LiftingParameters
+from reference.temporal_lifting import Seen, lift
+from service.gallery.candidate_lifting import LiftingJob, lift_candidates
+from service.gallery.candidate_scoring import ScoredCandidates
+from service.records import MICROSECONDS_PER_SECOND
+
+NOVEMBER_2026_US = 1_790_000_000_000_000
+
+
+def draw_scored(rows: int, count: int, seed: int) -> ScoredCandidates:
+    random = np.random.default_rng(seed)
+    logits = torch.from_numpy(random.standard_normal((rows, count)) * 3).float()
+    return ScoredCandidates(
+        logits=logits,
+        appearance_scores=logits[0].double().sigmoid().numpy(),
+        nearby_ids=tuple(f"n{row}" for row in range(1, rows)),
+        detection_ids=np.array([f"d{number:03}" for number in random.permutation(count)], dtype=object),
+        timestamps_us=NOVEMBER_2026_US + random.integers(0, 600 * MICROSECONDS_PER_SECOND, count),
+        cameras=random.choice([0, 2, 5], count),
+        camera_ids=tuple(f"c{number}" for number in range(6)),
+        track_ids=np.full(count, None, dtype=object),
+        person_ids=np.full(count, None, dtype=object),
+        gallery_size=count + 7,
+    )
+
+
+@pytest.mark.parametrize("num_pivots", [1, 10, 10_000])
+def test_a_batch_equals_slow_loops(num_pivots: int) -> None:
+    parameters = LiftingParameters(sigma_seconds=60, num_pivots=num_pivots, alpha=0.2)
+    all_scored = [draw_scored(1, 40, seed=1), draw_scored(6, 75, seed=2)]
+    lifted = lift_candidates([LiftingJob(scored, parameters) for scored in all_scored])
+    for scored, found in zip(all_scored, lifted, strict=True):
+        seen = [
+            Seen(str(detection_id), int(camera), (int(timestamp_us) - NOVEMBER_2026_US) / MICROSECONDS_PER_SECOND)
+            for detection_id, camera, timestamp_us in zip(
+                scored.detection_ids, scored.cameras, scored.timestamps_us, strict=True
+            )
+        ]
+        appearance = (1 / (1 + np.exp(-scored.logits[0].double().numpy()))).tolist()
+        expected = lift(appearance, scored.logits.tolist(), seen, num_pivots, sigma=60, alpha=0.2)
+        np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-9)
+        np.testing.assert_allclose(found.temporal_scores, expected.temporal_scores, rtol=1e-9)
+        pivots = {camera: [] for camera in expected.pivots}
+        for pivot in found.pivots:
+            pivots[pivot.camera].append((pivot.retrieved_by, pivot.candidate))
+        assert pivots == expected.pivots
+
+
+def test_no_candidates_are_no_scores() -> None:
+    (lifted,) = lift_candidates([LiftingJob(draw_scored(3, 0, seed=1), LiftingParameters())])
+    assert (lifted.scores.shape, lifted.temporal_scores.shape, lifted.pivots) == ((0,), (0,), [])
+
+
+def test_microseconds_count_at_todays_dates() -> None:
+    scored = draw_scored(1, 2, seed=1)
+    scored.timestamps_us[:] = NOVEMBER_2026_US, NOVEMBER_2026_US + 1
+    scored.cameras[:] = 0
+    scored.logits[:] = torch.tensor([[5.0, 1.0]])
+    (lifted,) = lift_candidates([LiftingJob(scored, LiftingParameters(sigma_seconds=1e-6, num_pivots=1))])
+    assert lifted.temporal_scores.tolist() == pytest.approx([1, np.exp(-1)], rel=1e-6)
