@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from model.config import ModelConfig
@@ -53,13 +54,22 @@ def shipped_checkpoint_path() -> Path:
     return Path(str(files("model") / "checkpoints" / "qaconv-resnet18-synthetic.safetensors"))
 
 
-def create_checkpoint(name: str, config: ModelConfig) -> Checkpoint:
-    """A model with random weights, as training begins."""
-    return Checkpoint(name, config, FeatureExtractor(config).eval(), QueryAdaptiveConvolution(config).eval())
+def create_checkpoint(name: str, config: ModelConfig, imagenet_weights: bool = False) -> Checkpoint:
+    """A model as training begins: with random weights, or with a backbone trained on ImageNet.
+
+    Raises:
+        ImageNetWeightsUnavailable: they were asked for and cannot be downloaded.
+    """
+    extractor = FeatureExtractor(config, imagenet_weights=imagenet_weights)
+    return Checkpoint(name, config, extractor.eval(), QueryAdaptiveConvolution(config).eval())
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Writes a checkpoint; a crash leaves the file that was there before, or none."""
+    """Writes a checkpoint; a crash or a loss of power leaves the file that was there before, or none.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     metadata = {
         "format": _FORMAT,
         "name": checkpoint.name,
@@ -68,8 +78,13 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "fingerprint": checkpoint.fingerprint,
     }
     state = _state_of(checkpoint.extractor, checkpoint.matcher)
+    content = save({name: tensor.contiguous() for name, tensor in state.items()}, metadata)
     unfinished = path.with_name(path.name + ".unfinished")
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, unfinished, metadata)
+    # Written here, because safetensors makes files that only their owner can read, whatever the umask says.
+    with unfinished.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     unfinished.replace(path)
 
 

@@ -76,10 +76,15 @@ def _best_first(
 ) -> list[Correspondence]:
     found.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
     return [
-        Correspondence(direction, similarity / patch_area, _cell(query, map_width), _cell(gallery, map_width))
+        Correspondence(direction, cosine, _cell(query, map_width), _cell(gallery, map_width))
         for similarity, query, gallery, direction in found[:max_count]
-        if similarity / patch_area >= min_similarity
+        if (cosine := _mean_cosine(similarity, patch_area)) >= min_similarity
     ]
+
+
+def _mean_cosine(similarity: float, patch_area: int) -> float:
+    """Stored maps are rounded, which brings some products a little beyond 1."""
+    return min(max(similarity / patch_area, -1.0), 1.0)
 
 
 def _cell(location: int, map_width: int) -> Cell:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-# Candidates whose temporal score is computed at once: 32 MiB of float64 at the paper's K = 100.
-_CANDIDATES_PER_BLOCK = 40_000
+# Pairs of a time and a pivot computed at once: 32 MiB of float64.
+_PAIRS_PER_BLOCK = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +104,40 @@ def _find_pivots(
     scores: Tensor, members: Tensor, ids: Sequence[str] | npt.NDArray[np.object_], num_pivots: int
 ) -> list[tuple[int, int]]:
     """The K best (row, candidate) of one camera, best first. `scores` is [|R|, members]."""
-    flat = scores.flatten()
-    threshold = flat.topk(min(num_pivots, flat.numel())).values[-1]
-    places = torch.nonzero(flat >= threshold).flatten()
-    values = flat[places].tolist()
-    rows = (places // len(members)).tolist()
-    found = members[places % len(members)].tolist()
-    order = sorted(range(len(values)), key=lambda i: (-values[i], ids[found[i]], rows[i]))
-    return [(rows[i], found[i]) for i in order[:num_pivots]]
+    count = min(num_pivots, scores.numel())
+    threshold = scores.flatten().topk(count).values[-1]
+    rows, columns = torch.nonzero(scores > threshold, as_tuple=True)
+    found = members[columns].tolist()
+    better = zip(scores[rows, columns].tolist(), rows.tolist(), found, strict=True)
+    best = sorted(better, key=lambda pivot: (-pivot[0], ids[pivot[2]], pivot[1]))
+    return [(row, candidate) for _, row, candidate in best] + _first_equal(
+        scores == threshold, members, ids, count - len(best)
+    )
+
+
+def _first_equal(
+    is_equal: Tensor, members: Tensor, ids: Sequence[str] | npt.NDArray[np.object_], count: int
+) -> list[tuple[int, int]]:
+    """The first `count` (row, candidate) of those marked in [|R|, members], by candidate ID, then by row."""
+    columns = torch.nonzero(is_equal.any(dim=0)).flatten()
+    candidates = members[columns].tolist()
+    # Of any column at most all rows are wanted: this many candidates hold enough, however many are equal.
+    first = sorted(range(len(candidates)), key=lambda place: ids[candidates[place]])[:count]
+    chosen: list[tuple[int, int]] = []
+    for place in first:
+        rows = torch.nonzero(is_equal[:, columns[place]]).flatten().tolist()
+        chosen += [(row, candidates[place]) for row in rows]
+        if len(chosen) >= count:
+            break
+    return chosen[:count]
 
 
 def _mean_closeness(seconds: Tensor, pivot_seconds: Tensor, sigma_seconds: float) -> Tensor:
     """The mean over pivots of exp(−ΔT²/σ²), float64 [n]."""
+    # Once for each time: the last bit of `exp` depends on the place in the tensor, and equal scores are to be equal.
+    moments, moment_of_candidate = torch.unique(seconds, return_inverse=True)
     blocks = [
         torch.exp(-(((block[:, None] - pivot_seconds[None, :]) / sigma_seconds) ** 2)).mean(dim=1)
-        for block in seconds.split(_CANDIDATES_PER_BLOCK)
+        for block in moments.split(max(1, _PAIRS_PER_BLOCK // len(pivot_seconds)))
     ]
-    return torch.cat(blocks)
+    return torch.cat(blocks)[moment_of_candidate]

@@ -11,6 +11,10 @@ from service.components import Components
 from service.inference.image_decoding import ImageLimits, open_upright
 from service.inference.matching import MatchingJob
 
+# What a search lists too where its request does not say otherwise.
+DEFAULT_CORRESPONDENCES = 20
+DEFAULT_MIN_SIMILARITY = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -24,9 +28,13 @@ class Comparison:
 
 
 async def compare_crops(
-    components: Components, query: bytes, gallery: bytes, num_correspondences: int = 20, min_similarity: float = 0.5
+    components: Components,
+    query: bytes,
+    gallery: bytes,
+    num_correspondences: int = DEFAULT_CORRESPONDENCES,
+    min_similarity: float = DEFAULT_MIN_SIMILARITY,
 ) -> Comparison:
-    """Compares two image files, in float32.
+    """Compares two image files, in float32, and lists their best correspondences.
 
     Raises:
         UnreadableImage, UnsupportedImage, LimitExceeded, InvalidField: one of the images.

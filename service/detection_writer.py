@@ -14,11 +14,13 @@ from service.device_operations import DeviceOperations
 from service.errors import Unavailable
 from service.gallery.slot_table import SlotTable
 from service.inference.device_worker import DeviceWorker
-from service.records import DetectionMetadata, DetectionRecord
+from service.records import DetectionFilter, DetectionMetadata, DetectionRecord
 from service.storage.detection_store import DetectionStore
 from service.storage.metadata_index import MetadataIndex
 
 Result = TypeVar("Result")
+
+EVERYTHING = DetectionFilter()
 
 
 class DetectionWriter:
@@ -56,9 +58,9 @@ class DetectionWriter:
         """
         return await self._to_the_end(self._put(record))
 
-    async def erase(self, detection_id: str) -> DetectionMetadata | None:
-        """Erases a detection from disk, Redis and device, and returns what it was; None if there was none."""
-        return await self._to_the_end(self._erase(detection_id))
+    async def erase(self, detection_id: str, chosen: DetectionFilter = EVERYTHING) -> DetectionMetadata | None:
+        """Erases a detection from disk, Redis and device if a filter means it, and returns what it was, else None."""
+        return await self._to_the_end(self._erase(detection_id, chosen))
 
     async def settle(self) -> None:
         """Repeats the later steps of unsettled writes; one that fails again does not keep the others from theirs.
@@ -119,18 +121,23 @@ class DetectionWriter:
                 await self._worker.run_accepted(self._operations.put, record)
             return is_new
 
-    async def _erase(self, detection_id: str) -> DetectionMetadata | None:
+    async def _erase(self, detection_id: str, chosen: DetectionFilter) -> DetectionMetadata | None:
         async with self._lock(detection_id):
             await self._require_redis()
+            if chosen != EVERYTHING and not await self._is_meant(detection_id, chosen):
+                return None
             erased = await self._store.delete([detection_id])
             with self._unsettled_on_failure(detection_id):
                 await self._remove_from_redis_and_device(detection_id)
             return erased[0] if erased else None
 
+    async def _is_meant(self, detection_id: str, chosen: DetectionFilter) -> bool:
+        metadata = await asyncio.to_thread(self._store.get_metadata, detection_id)
+        return metadata is not None and chosen.matches(metadata)
+
     async def _require_redis(self) -> None:
         """Refuses a write before anything of it is done, where it could not be finished."""
-        if not await self._index.ping():
-            raise Unavailable("Redis does not answer, and every write needs it: try again")
+        await self._index.require_in_step()
 
     async def _settle_one(self, detection_id: str) -> None:
         async with self._lock(detection_id):

@@ -21,6 +21,7 @@ from service.settings import Settings
 
 # Writes into the gallery are short; this many at most keep a search waiting.
 _WRITES_TOGETHER = 64
+_PAIRS_TOGETHER = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def create_device_operations(
         extract=Operation("extract", extraction.extract, settings.extraction_batch),
         score=Operation("score", scoring.score, settings.scoring_batch, _rows),
         lift=Operation("lift", lift_candidates),
-        match=Operation("match", Matching(matcher, device).match, settings.extraction_batch),
+        match=Operation("match", Matching(matcher, device).match, _PAIRS_TOGETHER, _pairs),
         put=Operation("put", gallery.put, _WRITES_TOGETHER),
         remove=Operation("remove", gallery.remove, _WRITES_TOGETHER),
         check=Operation("check", check.check, settings.max_waiting),
@@ -67,7 +68,14 @@ def choose_device(wanted: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if wanted.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"device {wanted} was asked for and no CUDA device is usable here: set QACONV_DEVICE=cpu")
-    return torch.device(wanted)
+    device = torch.device(wanted)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device {wanted} was asked for, there are {torch.cuda.device_count()}: set QACONV_DEVICE")
+    return device
+
+
+def _pairs(job: MatchingJob) -> int:
+    return len(job.gallery_maps)
 
 
 def _rows(job: ScoringJob) -> int:

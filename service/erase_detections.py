@@ -24,12 +24,14 @@ async def erase_detection(components: Components, detection_id: str) -> None:
 async def erase_detections(components: Components, chosen: DetectionFilter) -> int:
     """Erases all detections that match a filter and returns how many they were.
 
-    Should it fail half-way, those before are erased; the same call again erases the rest.
+    Should it fail half-way, those before are erased; the same call again erases the rest. A detection that is replaced
+    meanwhile, and no longer matches, is kept.
     """
     erased = 0
     detection_ids = await components.index.matching_ids(chosen)
+    await components.index.require_in_step()
     for start in range(0, len(detection_ids), _ERASED_TOGETHER):
         part = detection_ids[start : start + _ERASED_TOGETHER]
-        gone = await asyncio.gather(*(components.writer.erase(detection_id) for detection_id in part))
+        gone = await asyncio.gather(*(components.writer.erase(detection_id, chosen) for detection_id in part))
         erased += sum(metadata is not None for metadata in gone)
     return erased

@@ -21,6 +21,7 @@ async def read_metadata(components: Components, detection_id: str) -> DetectionM
     """The metadata of a detection. Raises DetectionNotFound."""
     (metadata,) = await components.index.get([detection_id])
     if metadata is None:
+        await components.index.require_in_step()
         raise DetectionNotFound(f"there is no detection {detection_id!r}")
     return metadata
 
@@ -65,4 +66,6 @@ async def list_detections(
     Raises:
         InvalidField: not a cursor of an earlier page.
     """
-    return await components.index.list_page(chosen, limit, cursor)
+    page = await components.index.list_page(chosen, limit, cursor)
+    await components.index.require_in_step()
+    return page

@@ -1,11 +1,14 @@
 """Whether the service can answer, and what is missing where it cannot."""
 
+import asyncio
 import logging
 
 from service.components import Components
 from service.errors import Unavailable
 
 logger = logging.getLogger(__name__)
+
+_SECONDS_TO_ANSWER = 1.0
 
 
 def require_recovered(components: Components) -> None:
@@ -23,8 +26,7 @@ async def check_readiness(components: Components) -> list[str]:
     missing: list[str] = []
     if not components.recovery.is_done:
         missing.append(f"the gallery is not recovered: {components.recovery.progress}")
-    if not await components.index.ping():
-        missing.append("Redis does not answer")
+    missing += await _check_redis(components)
     if components.writer.unsettled:
         missing.append(f"{len(components.writer.unsettled)} writes are on disk and not yet in Redis or on the device")
     if not components.store.is_alive:
@@ -33,12 +35,25 @@ async def check_readiness(components: Components) -> list[str]:
     return missing
 
 
+async def _check_redis(components: Components) -> list[str]:
+    try:
+        await components.index.require_in_step()
+    except Unavailable as error:
+        return [error.detail]
+    return []
+
+
 async def _check_device(components: Components) -> list[str]:
     if not components.worker.is_alive:
         return ["the device thread has ended"]
+    check = components.worker.run_accepted(components.operations.check, None)
     try:
-        # Not refused by a full queue: a busy device is a working one.
-        is_right = await components.worker.run_accepted(components.operations.check, None)
+        is_right = await asyncio.wait_for(check, _SECONDS_TO_ANSWER)
+    except TimeoutError:
+        # A batch in hand is not interrupted. A busy device is a working one, up to the time that a request may take.
+        if components.worker.busy_seconds < components.settings.request_timeout_seconds:
+            return []
+        return [f"the device has been busy with one batch for {components.worker.busy_seconds:.0f} s"]
     except Exception as error:
         # Whatever a broken driver raises, it is the answer to the question whether the device works.
         logger.exception("the device could not answer a known question")

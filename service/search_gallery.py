@@ -60,6 +60,8 @@ async def search_gallery(components: Components, query: SearchQuery) -> SearchRe
     ranking = await asyncio.to_thread(_rank, scored, lifted, query)
     with timing.stage("locate"):
         matches = await _describe_matches(components, query, feature_map, scored, ranking)
+    # Nearby persons and matches that an emptied Redis lacks would be missing without a word.
+    await components.index.require_in_step()
     return SearchResult(
         query=seen,
         gallery_size=scored.gallery_size,
@@ -141,7 +143,11 @@ async def _describe_matches(
     scored: ScoredCandidates,
     ranking: _Ranking,
 ) -> tuple[Match, ...]:
-    """The best candidates with their metadata and correspondences. What was erased since it was scored is left out."""
+    """The best candidates with their metadata and correspondences.
+
+    What was erased since it was scored is left out, and what has another camera, time, track or person by now: the
+    candidate that was scored is no longer there.
+    """
     detection_ids = [str(scored.detection_ids[place]) for place in ranking.best]
     metadata, pairs = await asyncio.gather(
         components.index.get(detection_ids),
@@ -150,7 +156,9 @@ async def _describe_matches(
     found = [
         (place, about, pair)
         for place, about, pair in zip(ranking.best, metadata, pairs, strict=True)
-        if about is not None and (pair is not None or not query.num_correspondences)
+        if about is not None
+        and _is_as_scored(about, scored, place)
+        and (pair is not None or not query.num_correspondences)
     ]
     located = await asyncio.to_thread(_locate, components, query, [pair for _, _, pair in found])
     matches = [
@@ -165,6 +173,15 @@ async def _describe_matches(
         for rank, ((place, about, _), correspondences) in enumerate(zip(found, located, strict=True), start=1)
     ]
     return tuple(matches)
+
+
+def _is_as_scored(about: DetectionMetadata, scored: ScoredCandidates, place: int) -> bool:
+    return (about.camera_id, about.timestamp_us, about.track_id, about.person_id) == (
+        scored.camera_ids[scored.cameras[place]],
+        scored.timestamps_us[place],
+        scored.track_ids[place],
+        scored.person_ids[place],
+    )
 
 
 async def _match_again(

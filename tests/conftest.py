@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 import redis
+import torch
 
 from service.storage.embedded_redis import EmbeddedRedis, carried_redis_server
+
+# Two threads of torch beside the threads and processes of the tests are slower than one on two cores, by far.
+torch.set_num_threads(1)
 
 REDIS_KINDS = ("embedded", "external")
 

@@ -12,7 +12,7 @@ from service.api.dependencies import RunningComponents, refuse_query_parameters,
 from service.api.fields import ImageFile
 from service.api.forms import Form, describe_form, read_form
 from service.api.media_preference import prefers_png
-from service.compare_crops import compare_crops
+from service.compare_crops import DEFAULT_CORRESPONDENCES, compare_crops
 
 router = APIRouter(
     prefix="/v1", tags=["search"], dependencies=[Depends(require_started), Depends(refuse_query_parameters)]
@@ -46,11 +46,13 @@ class CompareAnswer(BaseModel):
     openapi_extra=describe_form(CompareForm),
 )
 async def post_compare(request: Request, components: RunningComponents) -> Response:
-    """With `Accept: image/png`, a picture of both crops side by side, with a line for each correspondence."""
+    """With `Accept: image/png`, a picture of both crops side by side, with a line for each mutual correspondence."""
     form = await read_form(request, CompareForm)
-    comparison = await compare_crops(components, form.query.content, form.gallery.content)
     config = components.checkpoint.config
-    if prefers_png(request.headers.getlist("accept")):
+    wants_picture = prefers_png(request.headers.getlist("accept"))
+    limit = 2 * config.locations if wants_picture else DEFAULT_CORRESPONDENCES
+    comparison = await compare_crops(components, form.query.content, form.gallery.content, limit)
+    if wants_picture:
         return Response(await asyncio.to_thread(draw_comparison, comparison, config), media_type="image/png")
     answer = CompareAnswer(
         logit=comparison.logit,

@@ -31,8 +31,11 @@ _Point = tuple[float, float]
 def draw_comparison(comparison: Comparison, config: ModelConfig) -> bytes:
     """The picture, a PNG: the query on the left, the gallery's crop on the right, its score and the colours below.
 
+    Drawn is what both directions found. Most of the one-sided pairs end at the crops' edges, where every location
+    looks much like any other to the network (and where a trained head gives it next to no weight).
+
     Args:
-        comparison: two upright crops and where they agree.
+        comparison: two upright crops and where they agree, all over them.
         config: of the model, whose feature map the correspondences' cells belong to.
     """
     query, gallery = _enlarge(comparison.query), _enlarge(comparison.gallery)
@@ -42,13 +45,11 @@ def draw_comparison(comparison: Comparison, config: ModelConfig) -> bytes:
     places = (_MARGIN, _MARGIN), (width - _MARGIN - gallery.width, _MARGIN)
     canvas.paste(query, places[0])
     canvas.paste(gallery, places[1])
-    ends = [
-        _ends(found, (query, gallery), places, config)
-        # The most alike last, so that they lie on top.
-        for found in sorted(comparison.correspondences, key=lambda found: found.similarity)
-    ]
-    _draw_lines(canvas, ends)
-    _draw_footer(canvas, height, comparison)
+    mutual = [found for found in comparison.correspondences if found.direction == "mutual"]
+    # The most alike last, so that they lie on top.
+    mutual.sort(key=lambda found: found.similarity)
+    _draw_lines(canvas, [_ends(found, (query, gallery), places, config) for found in mutual])
+    _draw_footer(canvas, height, comparison.appearance_score, len(mutual))
     file = BytesIO()
     canvas.save(file, "PNG")
     return file.getvalue()
@@ -98,11 +99,10 @@ def _draw_lines(canvas: Image.Image, ends: Sequence[tuple[_Point, _Point, tuple[
     canvas.paste(smoothed, (0, 0), smoothed)
 
 
-def _draw_footer(canvas: Image.Image, top: int, comparison: Comparison) -> None:
+def _draw_footer(canvas: Image.Image, top: int, appearance_score: float, count: int) -> None:
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(_TEXT_SIZE)
-    count = len(comparison.correspondences)
-    draw.text((_MARGIN, top), f"score {comparison.appearance_score:.3f}    {count} correspondences", _TEXT, font)
+    draw.text((_MARGIN, top), f"score {appearance_score:.3f}    {count} mutual correspondences", _TEXT, font)
     low, high = _SIMILARITY_RANGE
     bar_width, bar_left = 100, canvas.width - _MARGIN - 140
     draw.text((bar_left - 8, top), f"{low:g}", _TEXT, font, anchor="ra")

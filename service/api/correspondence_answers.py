@@ -62,8 +62,7 @@ def describe_correspondences(
     return [
         CorrespondenceAnswer(
             direction=found.direction,
-            # A cosine; rounding of stored maps may bring the computed one a little beyond 1.
-            similarity=min(max(found.similarity, -1.0), 1.0),
+            similarity=found.similarity,
             query=_describe_place(found.query, query),
             gallery=_describe_place(found.gallery, gallery),
         )

@@ -1,10 +1,16 @@
 """How many detections a device holds."""
 
 import os
+from pathlib import Path
 
 import torch
 
 _DEFAULT_CAPACITY = 100_000
+
+# What else needs memory on a GPU: the model with its activations, one block of similarities, the scores of a batch.
+_GPU_RESERVE_BYTES = 2 * 2**30
+
+_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 class CapacityError(ValueError):
@@ -17,7 +23,8 @@ def choose_capacity(wanted: int | None, detection_bytes: int, device: torch.devi
     Args:
         wanted: what the operator set; None for 100,000 or what half the memory holds, whichever is less.
         detection_bytes: of one feature map in the device's memory.
-        device: a CPU's memory is the machine's, a GPU's what is free on it now.
+        device: a CPU's memory is the machine's, or its container's where that is less; a GPU's what is free on it
+            now but for 2 GiB.
 
     Raises:
         CapacityError: `wanted` does not fit.
@@ -36,5 +43,7 @@ def choose_capacity(wanted: int | None, detection_bytes: int, device: torch.devi
 def _memory_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return free
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return max(0, free - _GPU_RESERVE_BYTES)
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = _CONTAINER_LIMIT.read_text().strip() if _CONTAINER_LIMIT.is_file() else "max"
+    return memory if limit == "max" else min(memory, int(limit))

@@ -32,16 +32,16 @@ class DeviceGallery:
         self.device = device
         self.dtype = dtype
         self._block_slots = min(_BLOCK_SLOTS, table.capacity)
-        self._block_shape = (self._block_slots, locations, channels)
-        self._blocks: list[Tensor] = []
+        shape = (self._block_slots, locations, channels)
+        count = -(-table.capacity // self._block_slots)
+        # All at once: a device with too little memory shows it at the start, not when a detection is on disk already.
+        self._blocks = [torch.empty(shape, dtype=dtype, device=device) for _ in range(count)]
 
     def put(self, records: list[DetectionRecord]) -> list[None]:
         """Writes detections into their reserved slots, over what was there."""
         for record in records:
             slot = self.table.reserved_slot(record.metadata.detection_id)
             block, row = divmod(slot, self._block_slots)
-            while block >= len(self._blocks):
-                self._blocks.append(torch.empty(self._block_shape, dtype=self.dtype, device=self.device))
             self._blocks[block][row] = self.position_major(record.feature_map)
             # Last: where the device has no memory for the map, nothing is scored against what lies in its place.
             self.table.fill(record.metadata)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ class _Job:
     item: Any
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
+    is_accepted: bool
 
 
 class DeviceWorker:
@@ -56,6 +58,7 @@ class DeviceWorker:
     def __init__(self, max_waiting: int) -> None:
         self._max_waiting = max_waiting
         self._jobs: deque[_Job] = deque()
+        self._batch_began: float | None = None
         self._changed = threading.Condition()
         self._is_closing = False
         self._thread = threading.Thread(target=self._work, name="device", daemon=True)
@@ -71,6 +74,12 @@ class DeviceWorker:
         """Jobs in the queue."""
         return len(self._jobs)
 
+    @property
+    def busy_seconds(self) -> float:
+        """How long the batch in hand has been running; 0 where there is none."""
+        began = self._batch_began
+        return 0.0 if began is None else time.monotonic() - began
+
     async def run(self, operation: Operation[Item, Result], item: Item) -> Result:
         """Does one item of an operation, together with others that wait.
 
@@ -81,19 +90,21 @@ class DeviceWorker:
         """
         if len(self._jobs) >= self._max_waiting:
             raise QueueFull(f"{self._max_waiting} jobs wait for the device, the most that may: try again later")
-        return await self.run_accepted(operation, item)
+        return await self._run(operation, item, is_accepted=False)
 
     async def run_accepted(self, operation: Operation[Item, Result], item: Item) -> Result:
-        """Like `run`, for a request that was accepted already and must not be refused half-way.
-
-        Accepted requests are bounded themselves, so the queue is.
+        """Like `run`, for a later step of a request that was accepted already: never refused, and before all first
+        steps, so that what was begun is finished and its memory given back before more is begun.
         """
+        return await self._run(operation, item, is_accepted=True)
+
+    async def _run(self, operation: Operation[Item, Result], item: Item, *, is_accepted: bool) -> Result:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         with self._changed:
             if not self.is_alive:
                 raise Unavailable("the device thread has ended")
-            self._jobs.append(_Job(operation, item, future, loop))
+            self._jobs.append(_Job(operation, item, future, loop, is_accepted))
             self._changed.notify()
         return await future
 
@@ -108,7 +119,9 @@ class DeviceWorker:
         batch: list[_Job] = []
         try:
             while batch := self._next_batch():
+                self._batch_began = time.monotonic()
                 _run_batch(batch)
+                self._batch_began = None
         except BaseException:
             logger.critical("the device thread died", exc_info=True)
             raise
@@ -121,7 +134,7 @@ class DeviceWorker:
                 _fail(job, Unavailable("the service is shutting down or its device thread has ended"))
 
     def _next_batch(self) -> list[_Job]:
-        """Waits for jobs; takes the oldest and those of its kind that fit beside it. Empty when closing."""
+        """Waits for jobs; takes the first and those of its kind that fit beside it. Empty when closing."""
         with self._changed:
             while True:
                 self._changed.wait_for(lambda: self._jobs or self._is_closing)
@@ -133,6 +146,7 @@ class DeviceWorker:
     def _take_batch(self) -> list[_Job]:
         """Empty when those who asked have all given up; what they asked for is dropped."""
         wanted = [job for job in self._jobs if not job.future.cancelled()]
+        wanted.sort(key=lambda job: not job.is_accepted)
         batch: list[_Job] = []
         kept: deque[_Job] = deque()
         size = 0

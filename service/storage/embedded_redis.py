@@ -21,6 +21,9 @@ from uuid import uuid4
 # A socket's address holds its path and a final zero: 108 bytes on Linux, 104 on macOS.
 _LONGEST_SOCKET_PATH = 103
 
+# Where a short path is to be had even if TMPDIR is deep.
+_SHORT_TEMPORARY_DIR = Path("/tmp")
+
 # The server runs beside a subshell that ends it once the pipe on standard input is closed. Without the service's
 # doing, the server may end first; then the subshell is ended, so that it never signals a process that took the ID.
 _KEEPER = """
@@ -58,7 +61,8 @@ class EmbeddedRedis:
             timeout_seconds: how long the start may take.
 
         Raises:
-            EmbeddedRedisError: there is no redis-server, or it ended or did not answer; with what it said.
+            EmbeddedRedisError: there is no redis-server, no folder for its socket, or it ended or did not answer;
+                with what it said.
         """
         executable = find_redis_server() if executable is None else executable
         redis_dir = (data_dir / "redis").resolve()
@@ -163,11 +167,36 @@ def _options(redis_dir: Path, socket_path: Path) -> list[str]:
 
 
 def _new_socket_path(redis_dir: Path) -> Path:
-    """A path of its own for every start: a server that is just ending removes the socket of its name."""
-    path = redis_dir / f"{uuid4().hex[:8]}.sock"
-    if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
-        path = Path(tempfile.mkdtemp(prefix="qaconv-redis-")) / path.name  # made for this user only
-    return path
+    """A path of its own for every start: a server that is just ending removes the socket of its name.
+
+    In the data directory, else in a new folder in TMPDIR, else in one in /tmp: the first whose path is short enough.
+    """
+    own_name = uuid4().hex[:8]
+    path = redis_dir / f"{own_name}.sock"
+    if _fits_an_address(path):
+        return path
+    for parent in (Path(tempfile.gettempdir()), _SHORT_TEMPORARY_DIR):
+        path = parent / f"qaconv-redis-{own_name}" / path.name
+        if _fits_an_address(path) and _make_private(path.parent):
+            return path
+    raise EmbeddedRedisError(
+        f"the embedded Redis needs a folder for its socket with a path of at most {_LONGEST_SOCKET_PATH} bytes: those "
+        f"in {redis_dir} and in {tempfile.gettempdir()} are too long or cannot be made, and {_SHORT_TEMPORARY_DIR} "
+        "cannot be written to. Set TMPDIR to a folder with a shorter path, or QACONV_REDIS_URL to a Redis that runs"
+    )
+
+
+def _fits_an_address(socket_path: Path) -> bool:
+    return len(os.fsencode(socket_path)) <= _LONGEST_SOCKET_PATH
+
+
+def _make_private(directory: Path) -> bool:
+    """Makes a folder that only this user can open; False where it cannot be made, or somebody made it before."""
+    try:
+        directory.mkdir(mode=0o700)
+    except OSError:
+        return False
+    return True
 
 
 def _remove_old_sockets(redis_dir: Path) -> None:

@@ -114,9 +114,6 @@ class MetadataIndex:
         timestamp_us: int,
         tau_us: int,
         limit: int,
-        *,
-        time_from_us: int | None = None,
-        time_to_us: int | None = None,
     ) -> tuple[list[str], bool]:
         """The detections of a camera within |Δt| < τ of a time, closest first, ties by ID.
 
@@ -125,17 +122,11 @@ class MetadataIndex:
             timestamp_us: the time, microseconds.
             tau_us: τ, microseconds.
             limit: how many at most.
-            time_from_us: only those from this time on.
-            time_to_us: only those before this time.
 
         Returns:
             Their IDs, and whether there were more than `limit`.
         """
         earliest_us, latest_us = timestamp_us - tau_us + 1, timestamp_us + tau_us - 1
-        if time_from_us is not None:
-            earliest_us = max(earliest_us, time_from_us)
-        if time_to_us is not None:
-            latest_us = min(latest_us, time_to_us - 1)
         key = self._keys.camera_times(camera_id)
         return await nearby_in_time(
             self._client, key, timestamp_us, earliest_us=earliest_us, latest_us=latest_us, limit=limit
@@ -210,6 +201,16 @@ class MetadataIndex:
         """
         is_marked = await self._client.get(self._keys.in_step) == self._step_token
         return is_marked and await self._run_id() == self._redis_run_id
+
+    @redis_failures_are_unavailability
+    async def require_in_step(self) -> None:
+        """Refuses to believe what this Redis lacks, unless it was brought in step and not emptied since.
+
+        Raises:
+            Unavailable: it is not in step, or does not answer.
+        """
+        if await self._client.get(self._keys.in_step) != self._step_token:
+            raise Unavailable("Redis is not in step with the disk, which is being mended: try again")
 
     @redis_failures_are_unavailability
     async def _ping(self) -> bool:

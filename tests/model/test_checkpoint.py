@@ -3,6 +3,8 @@
 import copy
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -221,6 +223,35 @@ def test_saving_replaces_and_leaves_nothing_else(path: Path, checkpoint: Checkpo
     save_checkpoint(replace(checkpoint, name="new"), path)
     assert load_checkpoint(path).name == "new"
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_the_file_may_be_read_by_whom_the_umask_says(
+    tmp_path: Path, checkpoint: Checkpoint, umask: int, mode: int
+) -> None:
+    path = tmp_path / "small.safetensors"
+    before = os.umask(umask)
+    try:
+        save_checkpoint(checkpoint, path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+def test_the_old_file_stays_until_the_new_one_is_on_the_disk(
+    path: Path, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, unfinished = path.read_bytes(), path.with_name(path.name + ".unfinished")
+
+    def fail(descriptor: int) -> None:
+        assert os.fstat(descriptor).st_ino == unfinished.stat().st_ino
+        assert load_checkpoint(unfinished).name == "new"  # whole, not still in a buffer of this process
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="the disk is gone"):
+        save_checkpoint(replace(checkpoint, name="new"), path)
+    assert path.read_bytes() == before
 
 
 def test_a_checkpoint_may_be_copied_and_renamed(path: Path, checkpoint: Checkpoint) -> None:

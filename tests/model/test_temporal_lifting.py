@@ -175,7 +175,7 @@ def test_blocks_of_candidates_change_nothing(monkeypatch: pytest.MonkeyPatch) ->
     gallery = draw_gallery(50, 2, random)
     retrieval = random.uniform(size=(3, 50)).tolist()
     whole = lift_gallery(gallery, retrieval[0], retrieval, num_pivots=9)
-    monkeypatch.setattr(temporal_lifting, "_CANDIDATES_PER_BLOCK", 7)
+    monkeypatch.setattr(temporal_lifting, "_PAIRS_PER_BLOCK", 63)
     assert lift_gallery(gallery, retrieval[0], retrieval, num_pivots=9).scores.tolist() == pytest.approx(
         whole.scores.tolist(), rel=1e-12
     )
@@ -200,3 +200,16 @@ def test_parameters_out_of_range_are_refused(wrong: dict[str, float]) -> None:
 
 def test_the_defaults_are_the_paper_s() -> None:
     assert LiftingParameters() == LiftingParameters(tau_seconds=100, sigma_seconds=100, num_pivots=100, alpha=0.1)
+
+
+@pytest.mark.parametrize("num_pivots", [1, 7, 40])
+def test_many_ties_are_those_of_the_slow_loops(num_pivots: int) -> None:
+    random = np.random.default_rng(5)
+    gallery = draw_gallery(30, 2, random)
+    retrieval = random.integers(0, 3, (4, 30)).astype(float).tolist()
+    found = lift_gallery(gallery, retrieval[0], retrieval, num_pivots=num_pivots)
+    pivots = lift([score / 2 for score in retrieval[0]], retrieval, gallery, num_pivots, sigma=100, alpha=0.1).pivots
+    assert {
+        camera: [(each.retrieved_by, each.candidate) for each in found.pivots if each.camera == camera]
+        for camera in pivots
+    } == pivots

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import torch
 
 from model.checkpoint import create_checkpoint, save_checkpoint
 from model.config import ModelConfig
@@ -23,6 +24,7 @@ StartService = Callable[..., RunningService]
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint with random weights, quick to load and to run: maps of 8 × 4 locations and 16 channels."""
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
+    torch.manual_seed(1)
     save_checkpoint(create_checkpoint("tiny", TINY), path)
     return path
 

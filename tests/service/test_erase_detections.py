@@ -50,3 +50,18 @@ async def test_two_who_erase_the_same_count_each_detection_once(components: Comp
     chosen = DetectionFilter(camera_id="c1")
     assert sum(await asyncio.gather(*(erase_detections(components, chosen) for _ in range(3)))) == 40
     assert await check_agreement(components) == []
+
+
+async def test_what_is_replaced_meanwhile_and_no_longer_matches_is_kept(
+    components: Components, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ingest(components, "gone", 1, camera_id="c1")
+    await ingest(components, "moved", 2, camera_id="c2")
+
+    async def as_it_was_before(_: DetectionFilter) -> list[str]:
+        return ["gone", "moved"]
+
+    monkeypatch.setattr(type(components.index), "matching_ids", lambda _, chosen: as_it_was_before(chosen))
+    assert await erase_detections(components, DetectionFilter(camera_id="c1")) == 1
+    assert components.store.get_crop("gone") is None
+    assert components.store.get_crop("moved") is not None

@@ -54,7 +54,7 @@ async def test_everything_that_is_missing_is_said(settings: Settings) -> None:
         missing = await check_readiness(components)
     assert [line.split(":")[0] for line in missing] == [
         "the gallery is not recovered",
-        "Redis does not answer",
+        "Redis cannot be reached",
         "1 writes are on disk and not yet in Redis or on the device",
         "the thread that writes to the disk has ended",
         "the device thread has ended",

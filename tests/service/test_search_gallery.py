@@ -13,13 +13,16 @@ from model.temporal_lifting import LiftingParameters
 from reference.temporal_lifting import Seen, lift
 from service.compare_crops import compare_crops
 from service.components import Components, open_components
-from service.erase_detections import erase_detection
-from service.errors import DetectionNotFound, InvalidField, OtherModel, UnreadableImage
-from service.records import CandidateFilter, DetectionMetadata
+from service.erase_detections import erase_detection, erase_detections
+from service.errors import DetectionNotFound, InvalidField, OtherModel, Unavailable, UnreadableImage
+from service.read_detections import list_detections, read_metadata
+from service.records import CandidateFilter, DetectionFilter, DetectionMetadata
 from service.recover_gallery import recover_gallery
-from service.search_gallery import Match, SearchQuery, SearchResult, search_gallery
+from service.search_gallery import search_gallery
+from service.search_records import Match, SearchQuery, SearchResult
 from service.settings import Settings
 from service.stage_timing import Timing
+from service.storage.metadata_index import MetadataIndex
 from tests.service.drawn_crops import crop_file
 from tests.service.stored_crops import at, draw_record, ingest, search_for
 
@@ -397,3 +400,34 @@ async def test_nearby_persons_erased_on_the_way_are_not_reported(
     result = await search_gallery(components, search_for(crop_file(9), None, "c1", 0, include_pivots=True))
     assert result.lifting.nearby == ("d0", "d1", "d3")
     assert {each.retrieved_by for each in result.lifting.pivots} == {None, "d0", "d1", "d3"}
+
+
+async def test_what_changed_since_it_was_scored_is_left_out(crowd: Components, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [match.metadata.detection_id for match in (await search_gallery(crowd, search_for(crop_file(0)))).matches]
+    get = type(crowd.index).get
+
+    async def moved(index: MetadataIndex, detection_ids: Sequence[str]) -> list[DetectionMetadata | None]:
+        found = await get(index, detection_ids)
+        return [
+            replace(each, camera_id="elsewhere") if each and each.detection_id == before[1] else each for each in found
+        ]
+
+    monkeypatch.setattr(type(crowd.index), "get", moved)
+    after = [match.metadata.detection_id for match in (await search_gallery(crowd, search_for(crop_file(0)))).matches]
+    assert after == [before[0], *before[2:]]
+
+
+async def test_an_emptied_redis_is_an_error_and_not_an_empty_answer(components: Components) -> None:
+    await ingest(components, "d00", 0)
+    await components.index._client.flushall()
+    with pytest.raises(Unavailable, match="not in step"):
+        await search_gallery(components, search_for(crop_file(0), camera_id="c1", seconds=0))
+    with pytest.raises(Unavailable, match="not in step"):
+        await list_detections(components, DetectionFilter(), 10, None)
+    with pytest.raises(Unavailable, match="not in step"):
+        await read_metadata(components, "d00")
+    with pytest.raises(Unavailable, match="not in step"):
+        await erase_detections(components, DetectionFilter(camera_id="c1"))
+    with pytest.raises(Unavailable, match="not in step"):
+        await ingest(components, "new", 1)
+    assert components.store.get_crop("new") is None

@@ -45,19 +45,24 @@ def write(service: RunningService, writer: int, stop: threading.Event, statuses:
 
 
 def search(service: RunningService, searcher: int, stop: threading.Event, statuses: Counter[int]) -> None:
-    """Searches for known crops: each must be found first, as itself, whatever the others write."""
+    """Searches for known crops, every other time with lifting by those nearby. Without it, each must be found first, as
+    itself, whatever the others write.
+    """
     with httpx.Client(base_url=service.url, timeout=30) as client:
         for turn in itertools.count(searcher):
             if stop.is_set():
                 return
             seed = turn % KNOWN
+            lifted = {"temporal_lifting": "on", "camera_id": f"c{seed % 4}", "timestamp": str(TIME + seed)}
             response = client.post(
                 "/v1/search",
                 files={"image": ("crop.jpg", crop_file(seed), "image/jpeg")},
-                data={"temporal_lifting": "off", "limit": "5"},
+                data={"limit": "5"} | (lifted if turn % 2 else {"temporal_lifting": "off"}),
             )
             statuses[response.status_code] += 1
-            if response.status_code == 200:
+            if response.status_code == 200 and turn % 2:
+                assert response.json()["temporal_lifting"]["nearby"], response.text
+            elif response.status_code == 200:
                 best = response.json()["matches"][0]
                 assert best["detection_id"] == f"known{seed}", response.text
                 assert best["correspondences"][0]["similarity"] > 0.99

@@ -64,3 +64,14 @@ def test_microseconds_count_at_todays_dates() -> None:
     scored.logits[:] = torch.tensor([[5.0, 1.0]])
     (lifted,) = lift_candidates([LiftingJob(scored, LiftingParameters(sigma_seconds=1e-6, num_pivots=1))])
     assert lifted.temporal_scores.tolist() == pytest.approx([1, np.exp(-1)], rel=1e-6)
+
+
+@pytest.mark.parametrize("count", [9, 37, 64, 101])
+def test_candidates_that_are_alike_in_all_are_lifted_exactly_alike(count: int) -> None:
+    scored = draw_scored(3, count, seed=count)
+    scored.timestamps_us[::2] = NOVEMBER_2026_US + 123_456_789
+    scored.cameras[:] = 2
+    scored.appearance_scores[::2] = 0.3
+    (lifted,) = lift_candidates([LiftingJob(scored, LiftingParameters(num_pivots=7))])
+    assert len(set(lifted.scores[::2].tolist())) == 1
+    assert len(set(lifted.temporal_scores[::2].tolist())) == 1

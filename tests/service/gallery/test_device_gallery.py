@@ -129,7 +129,7 @@ def test_a_map_that_the_device_has_no_memory_for_is_no_candidate(monkeypatch: py
 
     gallery.table.reserve("d002")
     with monkeypatch.context() as patched:
-        patched.setattr(device_gallery.torch, "empty", refuse)
+        patched.setattr(gallery, "position_major", refuse)
         with pytest.raises(torch.OutOfMemoryError):
             gallery.put(records[2:])
     assert gallery.table.size == 2

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 
 import pytest
 
@@ -218,3 +218,22 @@ def test_a_caller_whose_event_loop_is_gone_does_not_hurt_the_next() -> None:
     gate.open()
     assert asyncio.run(worker.run(doubling.operation, 21)) == 42
     worker.close()
+
+
+async def test_later_steps_of_accepted_requests_go_first(worker: DeviceWorker) -> None:
+    gate, first_steps, later_steps = Gate(), Doubling(max_batch=1), Doubling(max_batch=1)
+    order: list[str] = []
+    running = [asyncio.create_task(worker.run(gate.operation, None))]
+    await gate.wait_until_busy()
+
+    async def note(name: str, done: Coroutine[None, None, int]) -> None:
+        await done
+        order.append(name)
+
+    running += [asyncio.create_task(note("first", worker.run(first_steps.operation, 1))) for _ in range(3)]
+    await asyncio.sleep(0)
+    running += [asyncio.create_task(note("later", worker.run_accepted(later_steps.operation, 1))) for _ in range(2)]
+    await asyncio.sleep(0)
+    gate.open()
+    await asyncio.gather(*running)
+    assert order == ["later", "later", "first", "first", "first"]

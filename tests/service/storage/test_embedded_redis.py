@@ -4,6 +4,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -98,6 +99,31 @@ def test_a_directory_may_be_deep(tmp_path: Path) -> None:
     assert is_there(process_id_of(server.url))
     server.stop()
     assert not socket_path.parent.exists()
+
+
+@pytest.mark.parametrize("length", [*range(60, 110, 7), 150])
+def test_the_temporary_directory_may_be_deep_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, executable: Path, length: int
+) -> None:
+    deep = tmp_path / ("t" * max(1, length - len(os.fsencode(tmp_path)) - 1))
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    server = EmbeddedRedis.start(deep / ("d" * 60), executable)
+    socket_path = Path(server.url.removeprefix("unix://"))
+    assert len(os.fsencode(socket_path)) <= 103
+    assert stat.S_IMODE(socket_path.parent.stat().st_mode) == 0o700
+    assert is_there(process_id_of(server.url))
+    server.stop()
+    assert not socket_path.parent.exists()
+
+
+def test_no_place_for_the_socket_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path / ("t" * 110)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    monkeypatch.setattr(embedded_redis, "_SHORT_TEMPORARY_DIR", Path("/nowhere"))
+    with pytest.raises(EmbeddedRedisError, match=r"at most 103 bytes.*TMPDIR.*QACONV_REDIS_URL"):
+        EmbeddedRedis.start(deep)
 
 
 def test_a_relative_directory_is_right_wherever_the_service_goes(

@@ -1,0 +1,61 @@
+"""The checkpoint that comes with the project earns its ranking on people and cameras that it never saw."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from model.checkpoint import load_checkpoint, shipped_checkpoint_path
+from model.temporal_lifting import LiftingParameters
+from training.evaluate import EvaluationReport, evaluate
+from training.recipes import synthetic_resnet18
+from training.synthetic.network import SyntheticNetwork
+
+_SEED = 31340
+
+
+@pytest.fixture(scope="module")
+def report() -> Iterator[EvaluationReport]:
+    network = SyntheticNetwork(_SEED, num_people=26, num_cameras=6)
+    # Many small products: on cores shared with other work, threads that wait for each other take many times as long.
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield evaluate(load_checkpoint(shipped_checkpoint_path()), network, LiftingParameters())
+    torch.set_num_threads(num_threads)
+
+
+@pytest.mark.slow
+def test_rank_1_is_at_least_twice_that_of_a_colour_histogram(report: EvaluationReport) -> None:
+    for figures in (report.other_cameras, report.all_cameras):
+        assert figures.appearance.rank1 >= 2 * figures.color_histogram.rank1
+        assert figures.appearance.rank1 >= 0.5
+
+
+@pytest.mark.slow
+def test_temporal_lifting_adds_to_it(report: EvaluationReport) -> None:
+    # Rank-1 has too few steps on so few queries: one query is a percent.
+    for figures in (report.other_cameras, report.all_cameras):
+        assert figures.lifted.mean_average_precision > figures.appearance.mean_average_precision
+
+
+@pytest.mark.slow
+def test_scores_are_spread_and_separate(report: EvaluationReport) -> None:
+    low, median, _ = report.spread.same_person
+    _, other_median, other_high = report.spread.different_person
+    assert median > 2 * other_median
+    assert other_high < median
+    assert low < 0.99
+
+
+def test_it_says_how_it_came_about() -> None:
+    path = shipped_checkpoint_path()
+    assert path.stat().st_size <= 16 * 2**20
+    provenance = load_checkpoint(path).provenance
+    assert provenance["recipe"]["name"] == "synthetic_resnet18"
+    assert provenance["data"]["num_crops"] > 1000
+    measured = provenance["validation"]["other_cameras"]
+    assert measured["appearance"]["rank1"] > 2 * measured["color_histogram"]["rank1"]
+    assert measured["lifted"]["rank1"] > measured["appearance"]["rank1"]
+    seeds = {network["seed"] for network in provenance["recipe"]["networks"]}
+    assert _SEED not in seeds
+    assert seeds == {plan.seed for plan in synthetic_resnet18().networks}

@@ -1,0 +1,1 @@
+"""What a dataset is, and datasets kept as folders of crops."""

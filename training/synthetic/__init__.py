@@ -1,0 +1,1 @@
+"""A synthetic camera network: procedurally drawn people who walk past cameras. No download, no real person."""
