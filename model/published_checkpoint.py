@@ -54,7 +54,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read as weights alone: {error}") from error
-    if not isinstance(content, dict) or not all(isinstance(content.get(part), dict) for part in ("model", "criterion")):
+    if not isinstance(content, dict) or not all(_is_state(content.get(part)) for part in ("model", "criterion")):
         raise CheckpointError(
             f"{path} is not a published checkpoint: expected a dict with the states 'model' and 'criterion'"
         )
@@ -64,13 +64,17 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     return model, criterion
 
 
+def _is_state(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in value.items())
+
+
 def _infer_config(
     path: Path, model: Mapping[str, Tensor], criterion: Mapping[str, Tensor], height: int, width: int
 ) -> ModelConfig:
     try:
         config = _infer_network(model, height, width)
         head_weights = criterion["fc.weight"].shape[1]
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, IndexError) as error:
         raise CheckpointError(f"{path}: not a ResNet with neck_conv and fc as published: {error}") from error
     if head_weights not in (config.locations, 2 * config.locations):
         raise CheckpointError(

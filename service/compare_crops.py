@@ -18,13 +18,21 @@ DEFAULT_MIN_SIMILARITY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How alike two crops are and where, with the upright crops themselves."""
+    """How alike two crops are and where.
+
+    Attributes:
+        logit: the matcher's score.
+        appearance_score: p_a, its logistic function.
+        correspondences: best first.
+        query_size: width and height of the upright image in pixels.
+        gallery_size: likewise.
+    """
 
     logit: float
     appearance_score: float
     correspondences: tuple[Correspondence, ...]
-    query: Image.Image
-    gallery: Image.Image
+    query_size: tuple[int, int]
+    gallery_size: tuple[int, int]
 
 
 async def compare_crops(
@@ -37,10 +45,12 @@ async def compare_crops(
     """Compares two image files, in float32, and lists their best correspondences.
 
     Raises:
-        UnreadableImage, UnsupportedImage, LimitExceeded, InvalidField: one of the images.
+        UnreadableImage, UnsupportedImage, LimitExceeded, InvalidField: an image, named `query` or `gallery`.
         QueueFull, Unavailable: try again.
     """
-    crops = await asyncio.gather(components.decoder.decode(query), components.decoder.decode(gallery))
+    crops = await asyncio.gather(
+        components.decoder.decode(query, "query"), components.decoder.decode(gallery, "gallery")
+    )
     extract = components.operations.extract
     query_map, gallery_map = await asyncio.gather(*(components.worker.run(extract, crop.pixels) for crop in crops))
     (pair,) = await components.worker.run(components.operations.match, MatchingJob(query_map, [gallery_map]))
@@ -48,9 +58,18 @@ async def compare_crops(
     correspondences = list_correspondences(
         pair.partners, config.map_width, config.kernel_size, num_correspondences, min_similarity
     )
+    query_size, gallery_size = ((crop.width, crop.height) for crop in crops)
+    return Comparison(pair.logit, sigmoid(pair.logit), tuple(correspondences), query_size, gallery_size)
+
+
+def open_picture(components: Components, content: bytes) -> Image.Image:
+    """An image file's picture as it is looked at: upright, RGB. It takes a while: call it in a thread.
+
+    Raises:
+        UnreadableImage, UnsupportedImage, LimitExceeded, InvalidField: the image.
+    """
     limits = ImageLimits(components.settings.max_image_pixels, components.settings.min_image_side)
-    images = [(await asyncio.to_thread(open_upright, content, limits))[0] for content in (query, gallery)]
-    return Comparison(pair.logit, sigmoid(pair.logit), tuple(correspondences), images[0], images[1])
+    return open_upright(content, limits)[0]
 
 
 def sigmoid(logit: float) -> float:

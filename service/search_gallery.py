@@ -107,14 +107,26 @@ def _why_not_lifted(query: SearchQuery, seen: QuerySeen) -> str | None:
 
 
 async def _find_nearby(components: Components, query: SearchQuery, seen: QuerySeen) -> _Nearby:
-    """Detections of the query's camera within τ of it, the closest first. The query itself is not one of them."""
+    """Detections of the query's camera within τ of it, the closest first; the query itself, stored, is not one."""
     assert seen.camera_id is not None
     assert seen.timestamp_us is not None
     tau_us = round(query.lifting.tau_seconds * MICROSECONDS_PER_SECOND)
     most = components.settings.max_nearby
-    found, is_truncated = await components.index.nearby(seen.camera_id, seen.timestamp_us, tau_us, most + 1)
-    others = [detection_id for detection_id in found if detection_id != seen.detection_id]
+    itself = await _find_itself(components, query, seen.camera_id, seen.timestamp_us)
+    wanted = most + len(itself)
+    found, is_truncated = await components.index.nearby(seen.camera_id, seen.timestamp_us, tau_us, wanted)
+    others = [detection_id for detection_id in found if detection_id not in itself]
     return _Nearby(tuple(others[:most]), is_truncated or len(others) > most)
+
+
+async def _find_itself(components: Components, query: SearchQuery, camera_id: str, timestamp_us: int) -> set[str]:
+    """The stored detections that are the query: the one it names, or those of its camera, its moment and its bytes."""
+    if query.image is None:
+        assert query.detection_id is not None
+        return {query.detection_id}
+    at_once, _ = await components.index.nearby(camera_id, timestamp_us, 1, components.settings.max_nearby)
+    crops = await asyncio.to_thread(lambda: [components.store.get_crop(detection_id) for detection_id in at_once])
+    return {detection_id for detection_id, crop in zip(at_once, crops, strict=True) if crop == query.image}
 
 
 async def _lift(components: Components, scored: ScoredCandidates, parameters: LiftingParameters) -> LiftedCandidates:

@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     disk_capacity_bytes: int = Field(2**40, ge=2**20, description="Largest size that the record file may grow to.")
     max_nearby: int = Field(64, ge=1, description="Nearby persons used by temporal lifting, the closest in time.")
 
+    max_requests: int = Field(256, ge=1, description="Requests in flight at most; further ones answer 429.")
     max_body_bytes: int = Field(64 * 2**20, ge=1024, description="Largest request body.")
     max_image_pixels: int = Field(16_000_000, ge=1, description="Largest image, width times height.")
     min_image_side: int = Field(8, ge=1, description="Smallest image width or height in pixels.")
@@ -41,7 +42,7 @@ class Settings(BaseSettings):
     extraction_batch: int = Field(32, ge=1, description="Most crops in one call of the feature extractor.")
     scoring_batch: int = Field(256, ge=1, description="Most queries, nearby persons included, in one scoring call.")
     max_waiting: int = Field(512, ge=1, description="Jobs that may wait for the device; further ones answer 429.")
-    request_timeout_seconds: float = Field(30.0, gt=0, description="Time after which a request is given up.")
+    request_timeout_seconds: float = Field(60.0, gt=0, description="Time after which a request is given up.")
     shutdown_timeout_seconds: int = Field(10, ge=1, description="Time that requests in flight get at shutdown.")
 
     @model_validator(mode="after")

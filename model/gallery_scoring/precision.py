@@ -21,7 +21,7 @@ def choose_precision(device_type: str, wanted: Precision | None = None) -> Scori
 
     Half the memory of float32, and the very numbers that a record holds. bfloat16 is what a CPU with its instructions
     multiplies fastest, about 1.8 times as fast, but too coarse to be the default: on photographs, logits of a trained
-    network were off by up to 1.6 % of their spread over the gallery, with float16 by 0.06 %. A CPU without
+    network were off by up to 1.1 % of their spread over the gallery, with float16 by 0.05 %. A CPU without
     instructions for a format multiplies in float32: its library would emulate them a thousand times slower.
 
     Args:

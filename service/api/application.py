@@ -17,6 +17,7 @@ from service.api.metrics import Metrics, MetricsMiddleware
 from service.api.openapi_document import DocumentedApplication
 from service.api.problems import install_problem_handlers
 from service.api.request_id import RequestIdMiddleware
+from service.api.request_limit import RequestLimitMiddleware
 from service.components import Components, open_components
 from service.recover_gallery import keep_in_step, recover_gallery
 from service.settings import Settings
@@ -56,6 +57,7 @@ def _add_middleware(application: FastAPI, settings: Settings) -> None:
     """The last one added is the outermost: it sees the request first and the answer last."""
     application.add_middleware(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes)
     application.add_middleware(DeadlineMiddleware, timeout_seconds=settings.request_timeout_seconds)
+    application.add_middleware(RequestLimitMiddleware, max_requests=settings.max_requests)
     application.add_middleware(MetricsMiddleware, metrics=application.state.metrics)
     application.add_middleware(RequestIdMiddleware)
 

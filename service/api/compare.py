@@ -12,7 +12,8 @@ from service.api.dependencies import RunningComponents, refuse_query_parameters,
 from service.api.fields import ImageFile
 from service.api.forms import Form, describe_form, read_form
 from service.api.media_preference import prefers_png
-from service.compare_crops import DEFAULT_CORRESPONDENCES, compare_crops
+from service.compare_crops import DEFAULT_CORRESPONDENCES, Comparison, compare_crops, open_picture
+from service.components import Components
 
 router = APIRouter(
     prefix="/v1", tags=["search"], dependencies=[Depends(require_started), Depends(refuse_query_parameters)]
@@ -53,14 +54,21 @@ async def post_compare(request: Request, components: RunningComponents) -> Respo
     limit = 2 * config.locations if wants_picture else DEFAULT_CORRESPONDENCES
     comparison = await compare_crops(components, form.query.content, form.gallery.content, limit)
     if wants_picture:
-        return Response(await asyncio.to_thread(draw_comparison, comparison, config), media_type="image/png")
+        picture = await asyncio.to_thread(_draw, components, form, comparison)
+        return Response(picture, media_type="image/png")
     answer = CompareAnswer(
         logit=comparison.logit,
         appearance_score=comparison.appearance_score,
         correspondences=describe_correspondences(
             comparison.correspondences,
-            PixelGrid.over(*comparison.query.size, config),
-            PixelGrid.over(*comparison.gallery.size, config),
+            PixelGrid.over(*comparison.query_size, config),
+            PixelGrid.over(*comparison.gallery_size, config),
         ),
     )
     return Response(answer.model_dump_json(), media_type="application/json")
+
+
+def _draw(components: Components, form: CompareForm, comparison: Comparison) -> bytes:
+    query = open_picture(components, form.query.content)
+    gallery = open_picture(components, form.gallery.content)
+    return draw_comparison(comparison, query, gallery, components.checkpoint.config)

@@ -28,17 +28,21 @@ _SMOOTHING = 2
 _Point = tuple[float, float]
 
 
-def draw_comparison(comparison: Comparison, config: ModelConfig) -> bytes:
+def draw_comparison(
+    comparison: Comparison, query_crop: Image.Image, gallery_crop: Image.Image, config: ModelConfig
+) -> bytes:
     """The picture, a PNG: the query on the left, the gallery's crop on the right, its score and the colours below.
 
     Drawn is what both directions found. Most of the one-sided pairs end at the crops' edges, where every location
     looks much like any other to the network (and where a trained head gives it next to no weight).
 
     Args:
-        comparison: two upright crops and where they agree, all over them.
+        comparison: where the crops agree, all over them.
+        query_crop: upright.
+        gallery_crop: likewise.
         config: of the model, whose feature map the correspondences' cells belong to.
     """
-    query, gallery = _enlarge(comparison.query), _enlarge(comparison.gallery)
+    query, gallery = _enlarge(query_crop), _enlarge(gallery_crop)
     width = max(query.width + _GAP + gallery.width + 2 * _MARGIN, _MIN_WIDTH)
     height = max(query.height, gallery.height) + 2 * _MARGIN
     canvas = Image.new("RGB", (width, height + _FOOTER_HEIGHT), _BACKGROUND)

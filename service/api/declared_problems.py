@@ -29,12 +29,17 @@ _ALWAYS: tuple[type[ServiceError], ...] = (
 )
 
 FORM_ERRORS: tuple[type[ServiceError], ...] = (UnsupportedBody,)
-IMAGE_ERRORS: tuple[type[ServiceError], ...] = (*FORM_ERRORS, UnreadableImage, UnsupportedImage, QueueFull)
-STORING_ERRORS: tuple[type[ServiceError], ...] = (QueueFull, StorageFull)
+IMAGE_ERRORS: tuple[type[ServiceError], ...] = (*FORM_ERRORS, UnreadableImage, UnsupportedImage)
+STORING_ERRORS: tuple[type[ServiceError], ...] = (StorageFull,)
 
 
 def declare_problems(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a call that may fail with these errors, and with those that every call may fail with."""
+    return declare_exempt_problems(QueueFull, *errors)
+
+
+def declare_exempt_problems(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
+    """As `declare_problems`, for a call that the limit of requests in flight does not concern."""
     by_status: dict[int | str, list[type[ServiceError]]] = {}
     for error in dict.fromkeys((*_ALWAYS, *errors)):
         by_status.setdefault(error.status, []).append(error)

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
-from service.api.fields import Identifier, ImageFile, Moment, UploadedFile
+from service.api.fields import Identifier, ImageFile, Moment, UploadedFile, WholeNumber
 from service.api.forms import Form
 from service.records import DetectionFilter
 
@@ -71,7 +71,7 @@ class DetectionFilterFields(BaseModel):
 class DetectionListQuery(DetectionFilterFields):
     """A filter, and which page of what matches it."""
 
-    limit: int = Field(default=100, ge=1, le=1000, description="Detections on a page at most.")
+    limit: WholeNumber = Field(default=100, ge=1, le=1000, description="Detections on a page at most.")
     cursor: str | None = Field(default=None, max_length=1024, description="The `next_cursor` of the page before.")
 
 

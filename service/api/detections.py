@@ -93,7 +93,7 @@ async def get_detections(
     "/detections:erase",
     summary="Erase all detections that match a filter",
     response_description="How many there were.",
-    responses=declare_problems(*FORM_ERRORS, *STORING_ERRORS[:1]),
+    responses=declare_problems(*FORM_ERRORS),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -167,7 +167,7 @@ async def get_detection(detection_id: DetectionIdInPath, components: RunningComp
     status_code=status.HTTP_204_NO_CONTENT,
     response_class=Response,
     response_description="Gone.",
-    responses=declare_problems(DetectionNotFound, *STORING_ERRORS[:1]),
+    responses=declare_problems(DetectionNotFound),
     dependencies=_no_query,
 )
 async def delete_detection(detection_id: DetectionIdInPath, components: RunningComponents) -> Response:

@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 from service.api.moments import parse_moment
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_WHOLE_NUMBER = re.compile(r"-?[0-9]+")
+_NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _SHOWN_LENGTH = 60
 
 
@@ -49,6 +51,24 @@ def _check_moment(value: object) -> int:
         raise PydanticCustomError("time", "{reason}", {"reason": str(error)}) from error
 
 
+def _check_whole_number(value: object) -> object:
+    """Refuses spellings that only Python takes for a number, such as 1_0."""
+    if isinstance(value, str) and not _WHOLE_NUMBER.fullmatch(value):
+        raise PydanticCustomError(
+            "number", "{shown} is not a whole number: send digits, such as 10", {"shown": show_value(value)}
+        )
+    return value
+
+
+def _check_number(value: object) -> object:
+    """Likewise; nan and inf are no numbers either."""
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise PydanticCustomError(
+            "number", "{shown} is not a number: send a decimal one, such as 0.5", {"shown": show_value(value)}
+        )
+    return value
+
+
 _IDENTIFIER_SCHEMA: dict[str, Any] = {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"}
 _MOMENT_SCHEMA: dict[str, Any] = {
     "type": ["string", "number"],
@@ -60,4 +80,6 @@ _MOMENT_SCHEMA: dict[str, Any] = {
 
 Identifier = Annotated[str, BeforeValidator(_check_identifier), WithJsonSchema(_IDENTIFIER_SCHEMA)]
 Moment = Annotated[int, BeforeValidator(_check_moment), WithJsonSchema(_MOMENT_SCHEMA)]
+WholeNumber = Annotated[int, BeforeValidator(_check_whole_number)]
+Number = Annotated[float, BeforeValidator(_check_number)]
 ImageFile = Annotated[UploadedFile, WithJsonSchema({"type": "string", "format": "binary"})]

@@ -1,4 +1,4 @@
-"""What Prometheus is told: requests by route and status, those in flight, and the size of the gallery."""
+"""What Prometheus is told: requests by route and status, those in flight, the gallery and the device."""
 
 import time
 
@@ -7,8 +7,10 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram, PlatformColle
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.components import Components
+
 # From a look-up in Redis to the default time limit of a request.
-_SECONDS_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_SECONDS_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 _UNMATCHED = "unmatched"
 
 
@@ -35,11 +37,21 @@ class Metrics:
         self.gallery_capacity = Gauge(
             "qaconv_gallery_capacity_detections", "Detections that the gallery can hold.", registry=self.registry
         )
+        self.device_jobs_waiting = Gauge(
+            "qaconv_device_jobs_waiting", "Jobs that wait for the device.", registry=self.registry
+        )
+        self.unsettled_writes = Gauge(
+            "qaconv_unsettled_writes",
+            "Detections whose record on disk is ahead of Redis or the device.",
+            registry=self.registry,
+        )
 
-    def answer(self, gallery_size: int, gallery_capacity: int) -> Response:
-        """All metrics in Prometheus' text format."""
-        self.gallery_size.set(gallery_size)
-        self.gallery_capacity.set(gallery_capacity)
+    def answer(self, components: Components) -> Response:
+        """All metrics in Prometheus' text format, those of the components as they are now."""
+        self.gallery_size.set(components.slots.size)
+        self.gallery_capacity.set(components.slots.capacity)
+        self.device_jobs_waiting.set(components.worker.waiting)
+        self.unsettled_writes.set(len(components.writer.unsettled))
         return Response(generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from model.temporal_lifting import LiftingParameters
 from service.api.detection_requests import require_later
-from service.api.fields import Identifier, ImageFile, Moment
+from service.api.fields import Identifier, ImageFile, Moment, Number, WholeNumber
 from service.api.forms import Form
 from service.api.validation import invalid_fields
 from service.errors import FieldError
@@ -25,7 +25,7 @@ class SearchForm(Form):
     detection_id: Identifier | None = Field(default=None, description="Or a stored detection as the query.")
     camera_id: Identifier | None = Field(default=None, description="Where the query was seen.")
     timestamp: Moment | None = Field(default=None, description="When the query was seen.")
-    limit: int = Field(default=10, ge=1, le=1000, description="Matches at most.")
+    limit: WholeNumber = Field(default=10, ge=1, le=1000, description="Matches at most.")
     group_by: Literal["detection", "track", "person"] = Field(
         default="detection",
         description="The best detection of each group stands for it; one without the label is its own group.",
@@ -34,19 +34,23 @@ class SearchForm(Form):
     exclude_camera_ids: list[Identifier] = Field(default=[], description="These cameras' detections are no candidates.")
     time_from: Moment | None = Field(default=None, description="The earliest timestamp of a candidate.")
     time_to: Moment | None = Field(default=None, description="The first timestamp that is no longer a candidate's.")
-    min_score: float | None = Field(
+    min_score: Number | None = Field(
         default=None, allow_inf_nan=False, description="Matches with a lower final score are left out."
     )
     temporal_lifting: Literal["auto", "on", "off", "bootstrap"] = Field(
         default="auto", description="`on` needs camera and time; `bootstrap` is not supported yet."
     )
-    tau_seconds: float = Field(default=100, gt=0, le=_MAX_SECONDS, allow_inf_nan=False, description="τ of the paper.")
-    sigma_seconds: float = Field(default=100, gt=0, le=_MAX_SECONDS, allow_inf_nan=False, description="σ of the paper.")
-    num_pivots: int = Field(default=100, ge=1, le=10_000, description="K of the paper.")
-    alpha: float = Field(default=0.1, ge=0, le=1000, allow_inf_nan=False, description="α of the paper.")
+    tau_seconds: Number = Field(default=100, gt=0, le=_MAX_SECONDS, allow_inf_nan=False, description="τ of the paper.")
+    sigma_seconds: Number = Field(
+        default=100, gt=0, le=_MAX_SECONDS, allow_inf_nan=False, description="σ of the paper."
+    )
+    num_pivots: WholeNumber = Field(default=100, ge=1, le=10_000, description="K of the paper.")
+    alpha: Number = Field(default=0.1, ge=0, le=1000, allow_inf_nan=False, description="α of the paper.")
     rerank: bool = Field(default=False, description="`true` is not supported yet.")
-    num_correspondences: int = Field(default=20, ge=0, le=1000, description="Correspondences of each match at most.")
-    min_similarity: float = Field(
+    num_correspondences: WholeNumber = Field(
+        default=20, ge=0, le=1000, description="Correspondences of each match at most."
+    )
+    min_similarity: Number = Field(
         default=0.5, ge=-1, le=1, allow_inf_nan=False, description="Lowest cosine similarity of a correspondence."
     )
     include_pivots: bool = Field(default=False, description="Whether the pivots of temporal lifting are listed.")

@@ -13,7 +13,7 @@ from service.api.answers import (
     ModelAnswer,
     ReadinessAnswer,
 )
-from service.api.declared_problems import declare_problems
+from service.api.declared_problems import declare_exempt_problems, declare_problems
 from service.api.dependencies import RunningComponents, refuse_query_parameters, require_started
 from service.api.metrics import Metrics
 from service.describe_gallery import describe_gallery
@@ -52,7 +52,7 @@ async def get_gallery(components: RunningComponents) -> GalleryAnswer:
     "/livez",
     summary="Whether the process serves",
     response_description="It does.",
-    responses=declare_problems(),
+    responses=declare_exempt_problems(),
 )
 async def get_liveness() -> LivenessAnswer:
     """For a supervisor: no answer means that it should be started again."""
@@ -63,7 +63,7 @@ async def get_liveness() -> LivenessAnswer:
     "/readyz",
     summary="Whether the service can answer",
     response_description="The gallery is recovered, Redis answers, and the device gave a known answer.",
-    responses=declare_problems(Unavailable),
+    responses=declare_exempt_problems(Unavailable),
 )
 async def get_readiness(components: RunningComponents) -> ReadinessAnswer:
     """For a load balancer: 503 says what is missing."""
@@ -78,13 +78,13 @@ async def get_readiness(components: RunningComponents) -> ReadinessAnswer:
     summary="Metrics for Prometheus",
     response_class=Response,
     response_description="Prometheus' text format.",
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **declare_problems()},
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **declare_exempt_problems()},
 )
 async def get_metrics(request: Request, components: RunningComponents) -> Response:
-    """Requests by route and status, those in flight, the gallery's size, and the process."""
+    """Requests by route and status, those in flight, the gallery, what is left to do, and the process."""
     metrics = request.app.state.metrics
     assert isinstance(metrics, Metrics)
-    return metrics.answer(components.slots.size, components.slots.capacity)
+    return metrics.answer(components)
 
 
 def _describe_model(checkpoint: Checkpoint, fingerprint: str) -> ModelAnswer:

@@ -60,5 +60,7 @@ def _explain(error: Mapping[str, Any]) -> str:
         return "is not a field of this call"
     message = str(error["msg"])
     value = error.get("input")
-    is_quoted = error["type"] in ("identifier", "time", "rule") or isinstance(value, UploadedFile | Mapping | list)
+    is_quoted = error["type"] in ("identifier", "time", "number", "rule") or isinstance(
+        value, UploadedFile | Mapping | list
+    )
     return message if is_quoted else f"{message}, got {show_value(value)}"

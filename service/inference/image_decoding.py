@@ -12,6 +12,7 @@ from torch import Tensor
 from model.config import ModelConfig
 from model.preprocessing import preprocess_crop
 from service.errors import (
+    FieldError,
     InvalidField,
     LimitExceeded,
     QueueFull,
@@ -77,8 +78,12 @@ class ImageDecoder:
         self._waiting = 0
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="decoding")
 
-    async def decode(self, content: bytes) -> DecodedCrop:
+    async def decode(self, content: bytes, field: str = "image") -> DecodedCrop:
         """Decodes one image file.
+
+        Args:
+            content: the file's.
+            field: what the client calls this image; errors of the image name it.
 
         Raises:
             UnreadableImage, UnsupportedImage, LimitExceeded, InvalidField: see `open_upright`.
@@ -89,7 +94,7 @@ class ImageDecoder:
             raise QueueFull(f"{self._max_waiting} images wait to be decoded, the most that may: try again later")
         self._waiting += 1
         try:
-            return await self._begin(content)
+            return await self._begin(content, field)
         finally:
             self._waiting -= 1
 
@@ -97,14 +102,18 @@ class ImageDecoder:
         """Decodes what waits, then ends the threads."""
         self._threads.shutdown()
 
-    def _begin(self, content: bytes) -> asyncio.Future[DecodedCrop]:
+    def _begin(self, content: bytes, field: str) -> asyncio.Future[DecodedCrop]:
         try:
-            return asyncio.get_running_loop().run_in_executor(self._threads, self._decode, content)
+            return asyncio.get_running_loop().run_in_executor(self._threads, self._decode, content, field)
         except RuntimeError as error:
             raise Unavailable("the service is shutting down: try again later") from error
 
-    def _decode(self, content: bytes) -> DecodedCrop:
-        image, media_type = open_upright(content, self._limits)
+    def _decode(self, content: bytes, field: str) -> DecodedCrop:
+        try:
+            image, media_type = open_upright(content, self._limits)
+        except ServiceError as error:
+            error.field_errors = (FieldError(field, error.detail),)
+            raise
         return DecodedCrop(preprocess_crop(image, self._config), image.width, image.height, media_type)
 
 

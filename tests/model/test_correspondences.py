@@ -86,3 +86,10 @@ def test_the_similarity_of_patches_is_a_mean_cosine() -> None:
 def test_reduced_precision_maxima_are_accepted() -> None:
     partners = global_max_pooling(torch.tensor([[0.25, 0.75], [0.5, 0.125]], dtype=torch.bfloat16))
     assert [pair.similarity for pair in list_correspondences(partners, 2, 1, 10, 0.0)] == [0.75, 0.5]
+
+
+@pytest.mark.parametrize(("computed", "expected"), [(1.0002, 1.0), (-1.0002, -1.0)])
+def test_rounding_does_not_lead_out_of_the_range_of_cosines(computed: float, expected: float) -> None:
+    partners = global_max_pooling(torch.tensor([[computed]]))
+    (found,) = list_correspondences(partners, 1, 1, max_count=10, min_similarity=expected)
+    assert found.similarity == expected

@@ -220,6 +220,14 @@ def replace_the_model(content: dict[str, Any]) -> None:
     content["model"] = [1, 2, 3]
 
 
+def replace_a_weight_by_a_number(content: dict[str, Any]) -> None:
+    content["criterion"]["fc.weight"] = 3
+
+
+def flatten_the_head(content: dict[str, Any]) -> None:
+    content["criterion"]["fc.weight"] = torch.zeros(36)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -229,6 +237,8 @@ def replace_the_model(content: dict[str, Any]) -> None:
         (remove_a_weight, r"extractor\.backbone\.layer3\.1\.conv2\.weight"),
         (remove_the_criterion, "'model' and 'criterion'"),
         (replace_the_model, "'model' and 'criterion'"),
+        (replace_a_weight_by_a_number, "'model' and 'criterion'"),
+        (flatten_the_head, "not a ResNet with neck_conv and fc"),
     ],
 )
 def test_other_networks_are_refused(tmp_path: Path, damage: Callable[[dict[str, Any]], None], message: str) -> None:

@@ -10,7 +10,7 @@ from model.preprocessing import preprocess_crop
 from reference.correspondences import find_pairs
 from reference.query_adaptive_convolution import logit, similarities
 from reference.trained_head import head_of_loops
-from service.compare_crops import compare_crops, sigmoid
+from service.compare_crops import compare_crops, open_picture, sigmoid
 from service.components import Components
 from service.errors import LimitExceeded, UnreadableImage
 from tests.service.drawn_crops import crop_file, draw_crop, encode
@@ -35,7 +35,7 @@ async def test_it_equals_slow_loops(components: Components) -> None:
     np.testing.assert_allclose(found, [pair.similarity for pair in pairs[:count]], atol=5e-3)
     assert found == sorted(found, reverse=True)
     assert {each.direction for each in compared.correspondences} <= {"mutual", "query_to_gallery", "gallery_to_query"}
-    assert (compared.query.size, compared.gallery.size) == ((50, 90), (44, 100))
+    assert (compared.query_size, compared.gallery_size) == ((50, 90), (44, 100))
     assert await check_agreement(components) == []
 
 
@@ -57,17 +57,21 @@ async def test_crops_are_upright(components: Components) -> None:
     lying = encode(draw_crop(1, 80, 40), "PNG", exif=exif)
     upright = encode(draw_crop(1, 80, 40).transpose(Image.Transpose.ROTATE_270), "PNG")
     compared = await compare_crops(components, lying, upright, 1000, 0.99)
-    assert (compared.query.size, compared.gallery.size) == ((40, 80), (40, 80))
-    np.testing.assert_array_equal(np.asarray(compared.query), np.asarray(compared.gallery))
+    assert (compared.query_size, compared.gallery_size) == ((40, 80), (40, 80))
+    pictures = [open_picture(components, content) for content in (lying, upright)]
+    assert pictures[0].size == (40, 80)
+    np.testing.assert_array_equal(*map(np.asarray, pictures))
     assert sum(each.query == each.gallery for each in compared.correspondences) >= 32
 
 
 @pytest.mark.anyio
 async def test_a_bad_image_on_either_side_is_its_error(components: Components) -> None:
-    with pytest.raises(UnreadableImage):
+    with pytest.raises(UnreadableImage) as unreadable:
         await compare_crops(components, b"text", crop_file(1))
-    with pytest.raises(LimitExceeded):
+    with pytest.raises(LimitExceeded) as too_large:
         await compare_crops(components, crop_file(1), png_file(5000, 5000, 8, GREY))
+    assert [wrong.field for wrong in unreadable.value.field_errors] == ["query"]
+    assert [wrong.field for wrong in too_large.value.field_errors] == ["gallery"]
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,8 @@ def test_a_bad_item_never_fails_its_neighbours(service_client: httpx.Client) -> 
     fields = [problem and [error["field"] for error in problem["errors"]] for problem in problems]
     assert fields == [
         None,
-        [],
-        [],
+        ["image"],
+        ["image"],
         ["file"],
         ["timestamp"],
         ["detection_id"],

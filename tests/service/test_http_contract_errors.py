@@ -55,11 +55,20 @@ def _nothing_is_stored(service_client: httpx.Client, gallery_before: dict) -> ob
 def test_images(service_client: httpx.Client, name: str) -> None:
     content, status = IMAGES[name]
     image = {"image": ("crop.jpg", content, "image/jpeg")}
-    assert service_client.put("/v1/detections/bad", data=GOOD, files=image).status_code == status
-    assert service_client.post("/v1/detections", data=GOOD, files=image).status_code == status
-    assert service_client.post("/v1/search", files=image).status_code == status
-    files = {"query": crop_file(1), "gallery": content}
-    assert service_client.post("/v1/compare", files=files).status_code == status
+    refused = {
+        "image": [
+            service_client.put("/v1/detections/bad", data=GOOD, files=image),
+            service_client.post("/v1/detections", data=GOOD, files=image),
+            service_client.post("/v1/search", files=image),
+        ],
+        "query": [service_client.post("/v1/compare", files={"query": content, "gallery": crop_file(1)})],
+        "gallery": [service_client.post("/v1/compare", files={"query": crop_file(1), "gallery": content})],
+    }
+    for field, responses in refused.items():
+        for response in responses:
+            problem = response.json()
+            assert response.status_code == status
+            assert problem["errors"] == [{"field": field, "message": problem["detail"]}]
 
 
 @pytest.mark.parametrize(
@@ -121,6 +130,14 @@ def test_bodies_that_are_no_forms(service_client: httpx.Client) -> None:
         ({"limit": "0"}, {"limit"}),
         ({"limit": "1001"}, {"limit"}),
         ({"limit": "ten"}, {"limit"}),
+        ({"limit": "10.0"}, {"limit"}),
+        ({"limit": "1_0"}, {"limit"}),
+        ({"limit": " 5 "}, {"limit"}),
+        ({"limit": "٥"}, {"limit"}),
+        ({"limit": ""}, {"limit"}),
+        ({"alpha": "1_0"}, {"alpha"}),
+        ({"alpha": " 0.1"}, {"alpha"}),
+        ({"min_similarity": "."}, {"min_similarity"}),
         ({"limit": ["1", "2"]}, {"limit"}),
         ({"group_by": "camera"}, {"group_by"}),
         ({"camera_ids": ["a", "b/c"]}, {"camera_ids.1"}),
@@ -162,6 +179,7 @@ def test_a_search_for_nothing(service_client: httpx.Client) -> None:
 
 def test_values_that_may_come_are_not_refused(service_client: httpx.Client) -> None:
     fields = {"rerank": "false", "temporal_lifting": "auto", "limit": "1000", "num_correspondences": "1000"}
+    fields |= {"alpha": "1e-1", "tau_seconds": "100.", "sigma_seconds": ".5", "min_similarity": "-1", "min_score": "0"}
     assert service_client.post("/v1/search", data=fields, files={"image": crop_file(1)}).status_code == 200
 
 
@@ -170,6 +188,8 @@ def test_values_that_may_come_are_not_refused(service_client: httpx.Client) -> N
     [
         ("limit=0", "limit"),
         ("limit=1001", "limit"),
+        ("limit=1_0", "limit"),
+        ("limit=10.0", "limit"),
         ("limit=1&limit=2", "limit"),
         ("camera_id=a/b", "camera_id"),
         ("time_from=2026-11-20T10:00:00+01:00", "time_from"),

@@ -391,9 +391,10 @@ async def test_nearby_persons_erased_on_the_way_are_not_reported(
         await ingest(components, f"d{number}", number, "c1", number)
     nearby = components.index.nearby
 
-    async def nearby_before_an_erasure(*args: object) -> object:
+    async def nearby_before_an_erasure(*args: object) -> tuple[list[str], bool]:
         found = await nearby(*args)  # type: ignore[arg-type]
-        await erase_detection(components, "d2")
+        if "d2" in found[0]:
+            await erase_detection(components, "d2")
         return found
 
     monkeypatch.setattr(components.index, "nearby", nearby_before_an_erasure)
@@ -431,3 +432,13 @@ async def test_an_emptied_redis_is_an_error_and_not_an_empty_answer(components: 
     with pytest.raises(Unavailable, match="not in step"):
         await ingest(components, "new", 1)
     assert components.store.get_crop("new") is None
+
+
+async def test_a_posted_crop_that_is_stored_counts_once_among_those_nearby(components: Components) -> None:
+    for number, detection_id in enumerate(("itself", "other", "later")):
+        await ingest(components, detection_id, number, seconds=10 if detection_id == "later" else 0)
+    result = await search_gallery(components, search_for(crop_file(0), camera_id="c1", seconds=0))
+    assert result.lifting.nearby == ("other", "later")
+    assert "itself" in ids(result)
+    stored = await search_gallery(components, search_for(detection_id="itself"))
+    assert stored.lifting.nearby == ("other", "later")

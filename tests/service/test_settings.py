@@ -45,6 +45,7 @@ def test_variables_are_read_and_arguments_go_first(monkeypatch: pytest.MonkeyPat
         ("request_timeout_seconds", 0),
         ("decoding_threads", 0),
         ("max_waiting", 0),
+        ("max_requests", 0),
         ("disk_capacity_bytes", 1000),
         ("unheard_of", 1),
     ],

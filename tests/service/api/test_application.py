@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from model.checkpoint import create_checkpoint, save_checkpoint
+from service.records import DetectionRecord
 from service.settings import Settings
 from tests.service.conftest import TINY
 from tests.service.drawn_crops import crop_file
@@ -127,6 +128,58 @@ async def test_a_full_queue(settings: Settings) -> None:
         assert set(statuses) == {200, 429}
         assert statuses[200] <= 3 + 1
         assert (await running.search()).status_code == 200
+
+
+async def test_too_many_requests_in_flight(settings: Settings) -> None:
+    async with run_application(changed(settings, max_requests=2)) as running:
+        await running.wait_until_ready()
+        async with running.busy_device():
+            searches = [asyncio.create_task(running.search()) for _ in range(2)]
+            while running.components.worker.waiting < 2:
+                await asyncio.sleep(0.01)
+            refused = await running.search()
+            assert refused.status_code == 429
+            assert refused.json()["type"] == "/problems/queue-full"
+            assert "2 requests" in refused.json()["detail"]
+            assert (await running.client.get("/v1/gallery")).status_code == 429
+            for path in ("/livez", "/readyz", "/metrics"):
+                assert (await running.client.get(path)).status_code == 200
+        assert [response.status_code for response in await asyncio.gather(*searches)] == [200, 200]
+        assert (await running.search()).status_code == 200
+
+
+async def test_metrics_tell_what_waits_for_the_device(settings: Settings) -> None:
+    async with run_application(settings) as running:
+        await running.wait_until_ready()
+        assert "qaconv_device_jobs_waiting 0.0\n" in (await running.client.get("/metrics")).text
+        async with running.busy_device():
+            put = asyncio.create_task(running.put("d"))
+            while not running.components.worker.waiting:
+                await asyncio.sleep(0.01)
+            busy = (await running.client.get("/metrics")).text
+            assert "qaconv_device_jobs_waiting 1.0\n" in busy
+            assert "qaconv_http_requests_in_flight 2.0\n" in busy
+        assert (await put).status_code == 201
+
+
+async def test_metrics_tell_of_unsettled_writes(
+    settings: Settings, stoppable_redis: StoppableRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stoppable_redis.start()
+    async with run_application(changed(settings, redis_url=stoppable_redis.url)) as running:
+        await running.wait_until_ready()
+        assert "qaconv_unsettled_writes 0.0\n" in (await running.client.get("/metrics")).text
+        store = running.components.store
+        put = store.put
+
+        async def put_then_lose_redis(record: DetectionRecord) -> bool:
+            is_new = await put(record)
+            stoppable_redis.kill()
+            return is_new
+
+        monkeypatch.setattr(store, "put", put_then_lose_redis)
+        assert (await running.put("d")).status_code == 503
+        assert "qaconv_unsettled_writes 1.0\n" in (await running.client.get("/metrics")).text
 
 
 async def test_a_request_that_takes_too_long(settings: Settings) -> None:

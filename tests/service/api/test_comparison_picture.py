@@ -15,7 +15,7 @@ RED, BLUE = (200, 20, 20), (20, 20, 200)
 
 def draw(*correspondences: Correspondence, size: tuple[int, int] = (60, 160)) -> Image.Image:
     query, gallery = Image.new("RGB", size, RED), Image.new("RGB", (64, 128), BLUE)
-    content = draw_comparison(Comparison(1.0, 0.73, correspondences, query, gallery), PAPER)
+    content = draw_comparison(Comparison(1.0, 0.73, correspondences, size, gallery.size), query, gallery, PAPER)
     picture = Image.open(BytesIO(content))
     assert picture.format == "PNG"
     return picture.convert("RGB")

@@ -26,9 +26,3 @@ def test_each_side_has_its_own_pixels() -> None:
         "query": {"row": 0, "column": 0, "x": 0.5, "y": 0.5},
         "gallery": {"row": 23, "column": 7, "x": 75.0, "y": 235.0},
     }
-
-
-def test_rounding_does_not_lead_out_of_the_range_of_cosines() -> None:
-    found = [Correspondence("mutual", value, Cell(0, 0), Cell(0, 0)) for value in (1.0002, -1.0002)]
-    grid = PixelGrid.over(8, 24, PAPER)
-    assert [answer.similarity for answer in describe_correspondences(found, grid, grid)] == [1.0, -1.0]
