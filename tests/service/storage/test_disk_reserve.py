@@ -1,23 +1,19 @@
-import logging
-import resource
-import signal
-from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
-
-import pytest
 
 from service.storage.disk_reserve import DiskReserve
 
-
-@pytest.fixture
-def small_files() -> Iterator[None]:
-    """A limit on the size of files, as a disk would set it: what exceeds it is cut short, then fails."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
+# In a process of its own: the limit would hold for whatever file this one's output goes to, too.
+_HOLD_WITH_SMALL_FILES = """
+import logging, resource, signal, sys
+from pathlib import Path
+from service.storage.disk_reserve import DiskReserve
+logging.basicConfig(level=logging.WARNING)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+DiskReserve(Path(sys.argv[1]), 5000).hold()
+"""
 
 
 def test_space_is_held_once_and_given_up(tmp_path: Path) -> None:
@@ -33,10 +29,10 @@ def test_space_is_held_once_and_given_up(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-@pytest.mark.usefixtures("small_files")
-def test_less_space_is_reported_and_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    reserve = DiskReserve(tmp_path / "reserve", 5000)
-    with caplog.at_level(logging.WARNING):
-        reserve.hold()
-    assert (tmp_path / "reserve").stat().st_size == 1000
-    assert "no space to keep back 5000 bytes" in caplog.text
+def test_less_space_is_reported_and_no_error(tmp_path: Path) -> None:
+    """A limit on the size of files acts as a full disk does: what exceeds it is cut short, then fails."""
+    path = tmp_path / "reserve"
+    ended = subprocess.run([sys.executable, "-c", _HOLD_WITH_SMALL_FILES, path], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert path.stat().st_size == 1000
+    assert "no space to keep back 5000 bytes" in ended.stderr
