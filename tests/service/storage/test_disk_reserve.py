@@ -32,7 +32,7 @@ def test_space_is_held_once_and_given_up(tmp_path: Path) -> None:
 def test_less_space_is_reported_and_no_error(tmp_path: Path) -> None:
     """A limit on the size of files acts as a full disk does: what exceeds it is cut short, then fails."""
     path = tmp_path / "reserve"
-    ended = subprocess.run([sys.executable, "-c", _HOLD_WITH_SMALL_FILES, path], capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
+    command = [sys.executable, "-c", _HOLD_WITH_SMALL_FILES, path]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)
     assert path.stat().st_size == 1000
     assert "no space to keep back 5000 bytes" in ended.stderr
