@@ -137,7 +137,7 @@ async def test_records_of_another_model_are_kept_and_not_compared(settings: Sett
             await search_gallery(components, search_for(detection_id="d2"))
         assert (await ingest(components, "d2", 2, "c2", 20)).is_new is False
         await erase_detection(components, "d5")
-        result = await search_gallery(components, search_for(crop_file(2), camera_id="c2", seconds=20))
+        result = await search_gallery(components, search_for(crop_file(3), camera_id="c2", seconds=20))
         assert [match.metadata.detection_id for match in result.matches] == ["d2"]
         assert (result.gallery_size, result.lifting.nearby) == (1, ("d2",))
         assert (await describe_gallery(components)).other_model == 8
