@@ -17,7 +17,7 @@ from training.color_histogram import histogram_scores
 from training.datasets.labelled_crop import LabelledCrop
 from training.retrieval_metrics import CropLabels, RetrievalMetrics, retrieval_metrics
 
-# As the service does: at most so many nearby people, the closest in time.
+# As the service does: at most so many nearby people besides the query, the closest in time.
 _MAX_NEARBY = 64
 _CROPS_PER_BATCH = 32
 # The histogram looks at every third pixel of every third row: as good, a ninth of the work.
@@ -141,7 +141,7 @@ def _find_nearby(query: int, observed: Observations, tau_seconds: float) -> Tens
     is_nearby = (observed.labels.cameras == observed.labels.cameras[query]) & (distances < tau_seconds)
     is_nearby[query] = False
     nearby = torch.nonzero(is_nearby).flatten()
-    return nearby[distances[nearby].argsort(stable=True)][: _MAX_NEARBY - 1]
+    return nearby[distances[nearby].argsort(stable=True)][:_MAX_NEARBY]
 
 
 def _figures(

@@ -87,7 +87,7 @@ class Recipe:
 
 
 def synthetic_resnet18() -> Recipe:
-    """The checkpoint that comes with the project: from scratch on synthetic people, within an hour on two CPU cores.
+    """The checkpoint that comes with the project: from scratch on synthetic people, within an hour on one CPU core.
 
     Without ImageNet weights the paper's learning rates (0.001 and 0.01) are too low; 0.05 for all layers with a warm-up
     and a cosine trains well. Most steps run on small crops, which cost a sixth; the last stage adapts to the full size.

@@ -55,3 +55,15 @@ def test_help_starts_nothing() -> None:
         [sys.executable, "-m", "demo", "--help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     assert "--once" in result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("demo_environment")
+def test_the_demo_with_the_shipped_checkpoint_finds_the_right_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("QACONV_CHECKPOINT")
+    ended = subprocess.run(
+        [sys.executable, "-m", "demo", "--once"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=280
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.count("with temporal lifting") > 25
+    assert (ROOT / "demo-output" / "correspondences.png").read_bytes().startswith(b"\x89PNG")
