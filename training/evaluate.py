@@ -1,8 +1,9 @@
 """How well a model finds people: by appearance, with temporal lifting, and beside a colour histogram."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +21,9 @@ from training.retrieval_metrics import CropLabels, RetrievalMetrics, retrieval_m
 # As the service does: at most so many nearby people besides the query, the closest in time.
 _MAX_NEARBY = 64
 _CROPS_PER_BATCH = 32
+_Item = TypeVar("_Item")
+# Called with what is being done, how much of it is done, and of how much.
+OnProgress = Callable[[str, int, int], None]
 # The histogram looks at every third pixel of every third row: as good, a ninth of the work.
 _HISTOGRAM_STEP = 3
 
@@ -70,16 +74,24 @@ class Observations:
     seconds: Tensor
 
 
-def evaluate(model: Checkpoint, crops: Sequence[LabelledCrop], parameters: LiftingParameters) -> EvaluationReport:
+def evaluate(
+    model: Checkpoint,
+    crops: Sequence[LabelledCrop],
+    parameters: LiftingParameters,
+    on_progress: OnProgress | None = None,
+) -> EvaluationReport:
     """Search the first crop of every track among all other crops.
 
     The query's own person in its own camera is left out of the ranking (see `retrieval_metrics`).
 
     Raises:
-        ValueError: nobody is seen by two cameras.
+        OSError: a crop's file cannot be read.
+        ValueError: nobody is seen by two cameras, everybody is the same person, or a crop is not an image.
     """
-    pixels = torch.stack([preprocess_crop(crop.read_image(), model.config) for crop in crops])
-    logits = score_all_pairs(model, extract_maps(model, pixels))
+    _check_labels(crops)
+    reading = _report_each(crops, "reading crops", on_progress)
+    pixels = torch.stack([preprocess_crop(crop.read_image(), model.config) for crop in reading])
+    logits = score_all_pairs(model, extract_maps(model, pixels, on_progress), on_progress)
     coarse = pixels[:, :, ::_HISTOGRAM_STEP, ::_HISTOGRAM_STEP]
     labels = CropLabels(_number([crop.person_id for crop in crops]), _number([crop.camera_id for crop in crops]))
     observed = Observations(labels, torch.tensor([crop.timestamp_seconds for crop in crops], dtype=torch.float64))
@@ -87,28 +99,38 @@ def evaluate(model: Checkpoint, crops: Sequence[LabelledCrop], parameters: Lifti
     histogram = histogram_scores(coarse[queries], coarse)
     elsewhere = labels.cameras[queries][:, None] != labels.cameras[None, :]
     not_itself = queries[:, None] != torch.arange(len(crops))[None, :]
-    search = partial(_figures, queries, logits=logits, histogram=histogram, observed=observed, parameters=parameters)
+    search = partial(
+        _figures,
+        queries,
+        logits=logits,
+        histogram=histogram,
+        observed=observed,
+        parameters=parameters,
+        on_progress=on_progress,
+    )
     return EvaluationReport(
-        other_cameras=search(elsewhere),
-        all_cameras=search(not_itself),
+        other_cameras=search(elsewhere, stage="ranking other cameras"),
+        all_cameras=search(not_itself, stage="ranking all cameras"),
         spread=_score_spread(logits, labels),
         num_crops=len(crops),
     )
 
 
 @torch.no_grad()
-def extract_maps(model: Checkpoint, pixels: Tensor) -> Tensor:
+def extract_maps(model: Checkpoint, pixels: Tensor, on_progress: OnProgress | None = None) -> Tensor:
     """Feature maps float32 [n, d, h, w] of uint8 crops [n, 3, input_height, input_width]."""
-    return torch.cat([model.extractor(batch) for batch in pixels.split(_CROPS_PER_BATCH)])
+    batches = _report_each(pixels.split(_CROPS_PER_BATCH), "extracting features", on_progress)
+    return torch.cat([model.extractor(batch) for batch in batches])
 
 
 @torch.no_grad()
-def score_all_pairs(model: Checkpoint, maps: Tensor) -> Tensor:
+def score_all_pairs(model: Checkpoint, maps: Tensor, on_progress: OnProgress | None = None) -> Tensor:
     """Logits [n, n] of all feature maps [n, d, h, w] against each other, in the precision that the service uses."""
     precision = choose_precision("cpu")
     scorer = BlockedScorer(FoldedMatcher.of(model.matcher, model.config, "cpu"), precision.compute)
     stored = position_major(maps).to(precision.storage)
-    return scorer.score(stored, stored)
+    batches = _report_each(stored.split(_CROPS_PER_BATCH), "comparing all pairs", on_progress)
+    return torch.cat([scorer.score(batch, stored) for batch in batches])
 
 
 def lift_query(
@@ -152,19 +174,36 @@ def _figures(
     histogram: Tensor,
     observed: Observations,
     parameters: LiftingParameters,
+    stage: str,
+    on_progress: OnProgress | None,
 ) -> Figures:
     """Figures of queries [q] that each search its own gallery, bool [q, n]."""
     labels = observed.labels
     query_labels = CropLabels(labels.persons[queries], labels.cameras[queries])
     lifted = [
         lift_query(query, gallery, logits, observed, parameters)
-        for query, gallery in zip(queries.tolist(), galleries, strict=True)
+        for query, gallery in _report_each(list(zip(queries.tolist(), galleries, strict=True)), stage, on_progress)
     ]
 
     def measure(scores: Tensor) -> RetrievalMetrics:
         return retrieval_metrics(scores.masked_fill(~galleries, float("-inf")), query_labels, labels)
 
     return Figures(measure(histogram), measure(logits[queries]), measure(torch.stack(lifted)))
+
+
+def _check_labels(crops: Sequence[LabelledCrop]) -> None:
+    cameras, persons = {crop.camera_id for crop in crops}, {crop.person_id for crop in crops}
+    for what, names in (("camera", cameras), ("person", persons)):
+        if len(names) < 2:
+            raise ValueError(f"all {len(crops)} crops are of one {what} {sorted(names)}; give crops of two or more")
+
+
+def _report_each(items: Sequence[_Item], stage: str, on_progress: OnProgress | None) -> Iterator[_Item]:
+    """The items, each reported as done when the next one is asked for."""
+    for done, item in enumerate(items, start=1):
+        yield item
+        if on_progress is not None:
+            on_progress(stage, done, len(items))
 
 
 def _score_spread(logits: Tensor, labels: CropLabels) -> ScoreSpread:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from training.datasets.labelled_crop import LabelledCrop
 from training.evaluate import evaluate
 from training.evaluation_table import build_evaluation_table
 from training.import_published import import_published
+from training.progress_bar import progress_bar
 from training.recipes import RECIPES
 from training.run_recipe import run_recipe
 from training.synthetic.network import SyntheticNetwork
@@ -48,15 +50,16 @@ def train(
     """Draw the recipe's people, train, evaluate on people never seen, save the checkpoint."""
     if recipe_name not in RECIPES:
         raise typer.BadParameter(f"{recipe_name!r} is no recipe: give one of {', '.join(RECIPES)}")
-    _check_folder_of(output)
+    _check_output(output)
     num_threads = threads or os.cpu_count() or 1
     torch.set_num_threads(num_threads)
     recipe = replace(RECIPES[recipe_name](), imagenet_weights=imagenet_weights)
     try:
-        finished = run_recipe(recipe, num_threads, _print_drawn, _print_step)
-    except ImageNetWeightsUnavailable as error:
+        with progress_bar() as show_progress:
+            finished = run_recipe(recipe, num_threads, _print_drawn, _print_step, show_progress)
+        save_checkpoint(finished.checkpoint, output)
+    except (ImageNetWeightsUnavailable, OSError, ValueError) as error:
         raise _failure(error) from error
-    save_checkpoint(finished.checkpoint, output)
     console.print(build_evaluation_table(finished.report))
     console.print(f"saved {output}")
 
@@ -77,9 +80,10 @@ def evaluate_command(
     try:
         model = load_checkpoint(checkpoint or shipped_checkpoint_path())
         crops = read_crop_folder(folder) if folder else SyntheticNetwork(seed, people, cameras)
-        report = evaluate(model, crops, LiftingParameters())
-    except (FileNotFoundError, CheckpointError, ValueError) as error:
-        raise typer.BadParameter(str(error)) from error
+        with progress_bar() as show_progress:
+            report = evaluate(model, crops, LiftingParameters(), show_progress)
+    except (CheckpointError, OSError, ValueError) as error:
+        raise _failure(error) from error
     if as_json:
         typer.echo(json.dumps(report.to_json_values()))
     else:
@@ -112,7 +116,7 @@ def import_command(
     name: Annotated[str | None, typer.Option(help="How answers call it; default: the file's name.")] = None,
 ) -> None:
     """Convert a checkpoint that the authors published (ShengcaiLiao/QAConv) to one that the service serves."""
-    _check_folder_of(output)
+    _check_output(output)
     try:
         imported = import_published(published, output, input_height, input_width, name)
     except (CheckpointError, OSError) as error:
@@ -125,9 +129,20 @@ def import_command(
     console.print(f"saved {output}")
 
 
-def _check_folder_of(output: Path) -> None:
+def _check_output(output: Path) -> None:
+    """Refuses before the work what could not be written after it."""
     if not output.parent.is_dir():
         raise typer.BadParameter(f"the folder {output.parent} of --output does not exist: make it first")
+    if output.is_dir():
+        raise typer.BadParameter(f"--output {output} is a folder: give the name of a file")
+    try:
+        # By trying: permissions alone do not tell of a file system that is mounted read-only.
+        tempfile.TemporaryFile(dir=output.parent).close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise typer.BadParameter(
+            f"the folder {output.parent} of --output cannot be written to ({reason}): give another"
+        ) from error
 
 
 def _failure(error: Exception) -> typer.Exit:

@@ -11,7 +11,7 @@ import torch
 from model.checkpoint import Checkpoint, create_checkpoint
 from model.temporal_lifting import LiftingParameters
 from training.datasets.crop_pixels import CropPixels, join_crop_pixels, read_crop_pixels
-from training.evaluate import EvaluationReport, evaluate
+from training.evaluate import EvaluationReport, OnProgress, evaluate
 from training.recipes import NetworkPlan, Recipe
 from training.synthetic.network import SyntheticNetwork
 from training.trainer import StepReport, train
@@ -30,6 +30,7 @@ def run_recipe(
     num_processes: int,
     on_drawn: Callable[[int, int], None],
     on_step: Callable[[StepReport, Checkpoint], None],
+    on_evaluation: OnProgress | None = None,
 ) -> FinishedRun:
     """Run a recipe from its seed to a checkpoint ready to be saved.
 
@@ -38,6 +39,7 @@ def run_recipe(
         num_processes: that draw crops; training itself uses PyTorch's threads.
         on_drawn: called with the number of training networks drawn so far and of all.
         on_step: see `train`.
+        on_evaluation: see `evaluate`.
 
     Raises:
         ImageNetWeightsUnavailable: the recipe asks for them and they cannot be downloaded.
@@ -49,7 +51,7 @@ def run_recipe(
     started = time.monotonic()
     model = train(recipe, crops, on_step)
     seconds = time.monotonic() - started
-    report = evaluate(model, build_network(recipe.validation), LiftingParameters())
+    report = evaluate(model, build_network(recipe.validation), LiftingParameters(), on_evaluation)
     provenance = describe_run(recipe, len(crops), crops.num_persons, seconds, report)
     return FinishedRun(replace(model, provenance=provenance), report)
 

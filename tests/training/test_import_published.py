@@ -85,8 +85,8 @@ def test_files_that_are_none_are_told_in_one_line(
 
 def test_outputs_that_cannot_be_written_are_told(runner: CliRunner, published: Path, tmp_path: Path) -> None:
     result = runner.invoke(app, ["import", str(published), "--output", str(tmp_path), *SIZE])
-    assert result.exit_code == 1
-    assert "directory" in result.stderr.lower()
+    assert result.exit_code == 2
+    assert "is a folder" in " ".join(result.output.replace("│", " ").split())
     missing = runner.invoke(app, ["import", str(published), "--output", str(tmp_path / "none" / "x"), *SIZE])
     assert missing.exit_code == 2
     assert "make it first" in " ".join(missing.output.replace("│", " ").split())

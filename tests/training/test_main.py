@@ -37,7 +37,7 @@ def test_train_then_evaluate(runner: CliRunner, tmp_path: Path) -> None:
     runner.invoke(app, ["synthesise", str(folder), "--people", "5", "--cameras", "2", "--seed", "3"])
     evaluated = runner.invoke(app, ["evaluate", "--checkpoint", str(checkpoint), "--folder", str(folder), "--json"])
     assert evaluated.exit_code == 0, evaluated.output
-    assert 0 <= json.loads(evaluated.output)["other_cameras"]["lifted"]["rank1"] <= 1
+    assert 0 <= json.loads(evaluated.stdout)["other_cameras"]["lifted"]["rank1"] <= 1
 
 
 def test_mistakes_are_told_with_what_to_do(runner: CliRunner, tmp_path: Path) -> None:
@@ -45,8 +45,31 @@ def test_mistakes_are_told_with_what_to_do(runner: CliRunner, tmp_path: Path) ->
     assert unknown.exit_code == 2
     assert "tiny" in unknown.output
     missing = runner.invoke(app, ["evaluate", "--checkpoint", str(tmp_path / "none.safetensors")])
-    assert missing.exit_code == 2
-    assert "there is no checkpoint" in " ".join(missing.output.replace("│", " ").split())
+    assert missing.exit_code == 1
+    assert missing.stderr.startswith("qaconv-training: ")
+    assert "there is no checkpoint" in missing.stderr
+
+
+def test_a_broken_image_is_told_in_one_line(runner: CliRunner, tmp_path: Path) -> None:
+    runner.invoke(app, ["synthesise", str(tmp_path / "crops"), "--people", "2", "--cameras", "2"])
+    (tmp_path / "crops" / "crop_000003.jpg").write_bytes(b"no image")
+    result = runner.invoke(app, ["evaluate", "--folder", str(tmp_path / "crops"), "--json"])
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    told = [line for line in result.stderr.splitlines() if line.startswith("qaconv-training: ")]
+    assert len(told) == 1
+    assert "crop_000003.jpg is not an image" in told[0]
+    assert "Traceback" not in result.output
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_training(runner: CliRunner, tmp_path: Path) -> None:
+    # Nobody, root included, can make a file in /proc.
+    for output, told in ((tmp_path, "is a folder"), (Path("/proc/x.safetensors"), "cannot be written to")):
+        result = runner.invoke(app, ["train", "tiny", "--output", str(output), "--threads", "1"])
+        assert result.exit_code == 2
+        assert told in " ".join(result.stderr.replace("│", " ").split())
+        assert "drew" not in result.output
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_imagenet_weights_that_cannot_be_had_are_told_in_one_line(

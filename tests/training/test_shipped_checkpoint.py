@@ -11,13 +11,14 @@ from training.evaluate import EvaluationReport, evaluate
 from training.recipes import synthetic_resnet18
 from training.synthetic.network import SyntheticNetwork
 
-_SEED = 31340
+# Of a network by which nothing was chosen, neither the recipe nor its figures.
+_SEED = 9002
 
 
 @pytest.fixture(scope="module")
 def report() -> Iterator[EvaluationReport]:
     network = SyntheticNetwork(_SEED, num_people=26, num_cameras=6)
-    # Many small products: on cores shared with other work, threads that wait for each other take many times as long.
+    # Many small products: where cores are busy, threads that wait for each other take many times as long.
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield evaluate(load_checkpoint(shipped_checkpoint_path()), network, LiftingParameters())
@@ -26,16 +27,17 @@ def report() -> Iterator[EvaluationReport]:
 
 @pytest.mark.slow
 def test_rank_1_is_at_least_twice_that_of_a_colour_histogram(report: EvaluationReport) -> None:
-    for figures in (report.other_cameras, report.all_cameras):
-        assert figures.appearance.rank1 >= 2 * figures.color_histogram.rank1
-        assert figures.appearance.rank1 >= 0.5
+    figures = report.other_cameras
+    assert figures.appearance.rank1 >= 2 * figures.color_histogram.rank1
+    assert figures.appearance.rank1 >= 0.5
 
 
 @pytest.mark.slow
 def test_temporal_lifting_adds_to_it(report: EvaluationReport) -> None:
-    # Rank-1 has too few steps on so few queries: one query is a percent.
-    for figures in (report.other_cameras, report.all_cameras):
-        assert figures.lifted.mean_average_precision > figures.appearance.mean_average_precision
+    figures = report.other_cameras
+    assert figures.lifted.mean_average_precision > figures.appearance.mean_average_precision
+    # 91 queries: 0.956 and 0.978 when the checkpoint was made, a difference of two.
+    assert figures.lifted.rank1 >= figures.appearance.rank1
 
 
 @pytest.mark.slow

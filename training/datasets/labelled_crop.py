@@ -4,7 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
+
+# What Pillow raises while it decodes: a broken PNG is a SyntaxError.
+_DAMAGED = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,7 @@ class LabelledCrop:
         timestamp_seconds: when, in Unix seconds.
         track_id: the walk past one camera that the crop belongs to.
         read_image_bytes: returns the encoded image file (JPEG or PNG).
+        source: what messages call the image: its file, where it has one.
     """
 
     person_id: str
@@ -24,8 +28,21 @@ class LabelledCrop:
     timestamp_seconds: float
     track_id: str
     read_image_bytes: Callable[[], bytes]
+    source: str = "a drawn crop"
 
     def read_image(self) -> Image.Image:
-        """Decode the crop as RGB."""
-        with Image.open(BytesIO(self.read_image_bytes())) as image:
-            return image.convert("RGB")
+        """Decode the crop as RGB.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: what it holds is not an image, or a damaged one.
+        """
+        content = self.read_image_bytes()
+        try:
+            with Image.open(BytesIO(content)) as image:
+                return image.convert("RGB")
+        except UnidentifiedImageError as error:
+            # Its own message names the buffer in memory.
+            raise ValueError(f"{self.source} is not an image that can be read; expected a JPEG or PNG") from error
+        except _DAMAGED as error:
+            raise ValueError(f"{self.source} is a damaged image ({error}); replace it or leave its row out") from error

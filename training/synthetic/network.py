@@ -40,10 +40,6 @@ class SyntheticNetwork(Sequence[LabelledCrop]):
         ]
         self._crops = sorted(crops, key=lambda crop: (crop.timestamp_seconds, crop.track_id))
 
-    def detections(self) -> Iterator[LabelledCrop]:
-        """The crops in time order, as the cameras would send them."""
-        return iter(self._crops)
-
     def __len__(self) -> int:
         return len(self._crops)
 

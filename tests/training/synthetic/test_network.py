@@ -35,7 +35,7 @@ def test_another_start_moves_the_times_and_nothing_else() -> None:
 
 def test_crops_come_in_time_order_and_are_all_there() -> None:
     network = SyntheticNetwork(seed=5, num_people=20, num_cameras=4)
-    times = [crop.timestamp_seconds for crop in network.detections()]
+    times = [crop.timestamp_seconds for crop in network]
     assert times == sorted(times)
     assert len(times) == len(network)
     assert len({crop.person_id for crop in network}) == 20
