@@ -4,6 +4,8 @@
     ├── UnreadableImage        400   not an image, or truncated
     ├── MalformedManifest      400   a batch manifest that is no JSON
     ├── MalformedBody          400   a body that is not what its Content-Type says
+    ├── Unauthenticated        401   no API key, or none of this service
+    ├── Forbidden              403   a key without the scope, or a web page of a foreign origin
     ├── DetectionNotFound      404
     ├── OtherModel             409   the stored feature map is of another model
     ├── LimitExceeded          413   body, pixels or batch over a limit
@@ -11,6 +13,7 @@
     ├── UnsupportedBody        415   another kind of body
     ├── InvalidField           422   missing, unknown or out of range
     ├── QueueFull              429   retry later
+    ├── RateLimited            429   too many requests of this key: retry later
     ├── Unavailable            503   starting, Redis is away, shutting down: retry later
     │   └── RequestTimeout     503   accepted, but not finished in time
     └── StorageFull            507   the gallery or the disk is at its capacity
@@ -57,6 +60,14 @@ class MalformedBody(ServiceError):
     status, slug, title = 400, "malformed-body", "The body cannot be read"
 
 
+class Unauthenticated(ServiceError):
+    status, slug, title = 401, "unauthenticated", "No valid API key"
+
+
+class Forbidden(ServiceError):
+    status, slug, title = 403, "forbidden", "This is not allowed"
+
+
 class DetectionNotFound(ServiceError):
     status, slug, title = 404, "detection-not-found", "No such detection"
 
@@ -83,6 +94,11 @@ class InvalidField(ServiceError):
 
 class QueueFull(ServiceError):
     status, slug, title = 429, "queue-full", "Too many requests are waiting"
+    retry_after_seconds = 1
+
+
+class RateLimited(ServiceError):
+    status, slug, title = 429, "rate-limited", "Too many requests of this key"
     retry_after_seconds = 1
 
 

@@ -2,12 +2,13 @@
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+LogFormat = Literal["json", "text"]
 
 
 class Settings(BaseSettings):
@@ -18,7 +19,15 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 lets the system choose one.")
     allow_remote_without_keys: bool = Field(
-        False, description="Listen on an address other than loopback although there are no API keys yet."
+        False, description="Listen on an address other than loopback although there are no API keys."
+    )
+    api_keys_file: Path | None = Field(
+        None, description="File of API keys, as `qaconv-service keys` writes it; without it there are none."
+    )
+    tls_certificate: Path | None = Field(None, description="Certificate chain (PEM) to serve HTTPS with.")
+    tls_key: Path | None = Field(None, description="Private key (PEM) of the certificate.")
+    cors_origins: tuple[str, ...] = Field(
+        (), description='Origins whose web pages may call, as JSON: ["https://console.example"].'
     )
     data_dir: Path = Field(Path("qaconv-data"), description="Directory of the records; made if it is not there.")
     redis_url: str | None = Field(None, description="Redis to use; without it the service runs a private one.")
@@ -30,6 +39,14 @@ class Settings(BaseSettings):
         None, ge=1, description="Detections held at most; without it 100,000 or what fits in half the free memory."
     )
     disk_capacity_bytes: int = Field(2**40, ge=2**20, description="Largest size that the record file may grow to.")
+    store_crops: bool = Field(True, description="Keep the crops themselves, not only their feature maps.")
+    retention_seconds: int | None = Field(
+        None, ge=1, description="Age at which a detection is erased, counted from its timestamp; without it never."
+    )
+    camera_retention_seconds: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        {}, description='The same for single cameras, as JSON: {"entrance": 86400}; it goes before the other.'
+    )
+    audit_retention_days: int = Field(365, ge=1, description="Days for which entries of the audit record are kept.")
     max_nearby: int = Field(64, ge=1, description="Nearby persons used by temporal lifting, the closest in time.")
 
     max_requests: int = Field(256, ge=1, description="Requests in flight at most; further ones answer 429.")
@@ -43,7 +60,18 @@ class Settings(BaseSettings):
     scoring_batch: int = Field(256, ge=1, description="Most queries, nearby persons included, in one scoring call.")
     max_waiting: int = Field(512, ge=1, description="Jobs that may wait for the device; further ones answer 429.")
     request_timeout_seconds: float = Field(60.0, gt=0, description="Time after which a request is given up.")
+    header_timeout_seconds: float = Field(
+        10.0, gt=0, description="Time in which a connection must have sent a request's header."
+    )
     shutdown_timeout_seconds: int = Field(10, ge=1, description="Time that requests in flight get at shutdown.")
+
+    stream_redis_url: str | None = Field(
+        None, description="Redis of the stream that camera workers append detections to; without it none is read."
+    )
+    stream_key: str = Field("qaconv:ingest", min_length=1, description="Key of that stream.")
+    stream_group: str = Field("qaconv", min_length=1, description="Consumer group that reads it.")
+
+    log_format: LogFormat = Field("json", description="How log lines are written: json or text.")
 
     @model_validator(mode="after")
     def _refuse_an_open_door(self) -> Self:
