@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-_CONNECTIONS = 256
+_CONNECTIONS = 128
 
 
 @dataclass(slots=True)
@@ -68,6 +68,7 @@ async def send_at_rate(port: int, draw: Callable[[], bytes], rate: float, second
     """`rate` requests a second, evenly."""
     report = LoadReport()
     free = [_Connection(port) for _ in range(_CONNECTIONS)]
+    await asyncio.gather(*(connection.open() for connection in free))
     running: set[asyncio.Task[None]] = set()
 
     async def run(connection: _Connection) -> None:
@@ -107,9 +108,13 @@ class _Connection:
         report.statuses[status] += 1
         (report.refused_seconds if status == 429 else report.seconds).append(time.monotonic() - began)
 
+    async def open(self) -> None:
+        self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+
     async def _exchange(self, request: bytes) -> int:
         if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+            await self.open()
+        assert self._streams is not None
         reader, writer = self._streams
         writer.write(request)
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
