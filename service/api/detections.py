@@ -15,6 +15,7 @@ from service.api.dependencies import (
     refuse_repeated_query_parameters,
     require_started,
 )
+from service.api.detection_path import DETECTION_PATH
 from service.api.detection_requests import DetectionFilterFields, DetectionForm, DetectionListQuery
 from service.api.forms import describe_form, read_form
 from service.api.json_body import read_json_body
@@ -34,9 +35,8 @@ _no_query = [Depends(refuse_query_parameters)]
 _plain_query = [Depends(refuse_repeated_query_parameters)]
 
 
-# IDs in paths are matched with their slashes, so that an ID with one is refused as an ID and not as an unknown path.
 @router.put(
-    "/detections/{detection_id:path}",
+    DETECTION_PATH,
     summary="Ingest a detection, or replace it",
     status_code=status.HTTP_201_CREATED,
     response_description="New.",
@@ -150,7 +150,7 @@ async def get_feature_map(detection_id: DetectionIdInPath, components: RunningCo
 
 
 @router.get(
-    "/detections/{detection_id:path}",
+    DETECTION_PATH,
     summary="A detection",
     response_description="What is known of it.",
     responses=declare_problems(DetectionNotFound),
@@ -162,7 +162,7 @@ async def get_detection(detection_id: DetectionIdInPath, components: RunningComp
 
 
 @router.delete(
-    "/detections/{detection_id:path}",
+    DETECTION_PATH,
     summary="Erase a detection",
     status_code=status.HTTP_204_NO_CONTENT,
     response_class=Response,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from service.api.moments import parse_moment
+from service.api.moments import END_OF_TIME_SECONDS, parse_moment
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _WHOLE_NUMBER = re.compile(r"-?[0-9]+")
@@ -71,8 +71,10 @@ def _check_number(value: object) -> object:
 
 _IDENTIFIER_SCHEMA: dict[str, Any] = {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"}
 _MOMENT_SCHEMA: dict[str, Any] = {
-    "type": ["string", "number"],
-    "minimum": 0,
+    "anyOf": [
+        {"type": "string", "format": "date-time"},
+        {"type": "number", "minimum": 0, "exclusiveMaximum": END_OF_TIME_SECONDS},
+    ],
     "description": "RFC 3339 with an offset, or Unix seconds; from 1970 to before 2200. What is finer than a "
     "microsecond is rounded down.",
     "examples": ["2026-11-20T10:00:00Z", 1795168800.5],

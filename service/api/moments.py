@@ -7,12 +7,13 @@ from decimal import ROUND_FLOOR, Context, Decimal
 from service.records import MICROSECONDS_PER_SECOND
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_END = datetime(2200, 1, 1, tzinfo=UTC)
+# The first moment that is not kept any more: 2200-01-01T00:00:00Z.
+END_OF_TIME_SECONDS = 7_258_118_400
 _MAX_LENGTH = 64
 # Rounds down in the product too, whatever the number of digits that were sent.
 _ROUNDING_DOWN = Context(prec=40, rounding=ROUND_FLOOR)
 
-_UNIX_SECONDS = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_UNIX_SECONDS = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _RFC_3339 = re.compile(
     r"(?P<date_and_time>[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2})"
     r"(\.(?P<fraction>[0-9]+))?"
@@ -38,7 +39,7 @@ def parse_moment(value: object) -> int:
         microseconds = _from_seconds(Decimal(value))
     else:
         raise ValueError("a time is RFC 3339 with an offset, such as 2026-11-20T10:00:00Z, or Unix seconds")
-    if not 0 <= microseconds < _END_US:
+    if not 0 <= microseconds < END_OF_TIME_SECONDS * MICROSECONDS_PER_SECOND:
         raise ValueError(_out_of_range(value))
     return microseconds
 
@@ -68,7 +69,7 @@ def _parse_text(text: str) -> int:
 
 def _from_seconds(seconds: Decimal) -> int:
     # Compared before it is multiplied: a number such as 1e999999 would need a million digits.
-    if not seconds.is_finite() or not 0 <= seconds < _END_US // MICROSECONDS_PER_SECOND:
+    if not seconds.is_finite() or not 0 <= seconds < END_OF_TIME_SECONDS:
         raise ValueError(_out_of_range(seconds))
     return int(_ROUNDING_DOWN.multiply(seconds, MICROSECONDS_PER_SECOND).to_integral_value(ROUND_FLOOR))
 
@@ -97,6 +98,3 @@ def _out_of_range(value: object) -> str:
     shown = f"{value}"
     shown = shown if len(shown) <= _MAX_LENGTH else f"{shown[:_MAX_LENGTH]}…"
     return f"{shown} is outside the times that are kept: from 1970-01-01T00:00:00Z to before 2200-01-01T00:00:00Z"
-
-
-_END_US = (_END - _EPOCH) // timedelta(microseconds=1)

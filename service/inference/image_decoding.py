@@ -76,6 +76,7 @@ class ImageDecoder:
         self._limits = limits
         self._max_waiting = max_waiting
         self._waiting = 0
+        ignore_decoders_warnings()
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="decoding")
 
     async def decode(self, content: bytes, field: str = "image") -> DecodedCrop:
@@ -117,6 +118,13 @@ class ImageDecoder:
         return DecodedCrop(preprocess_crop(image, self._config), image.width, image.height, media_type)
 
 
+def ignore_decoders_warnings() -> None:
+    """Keeps what Pillow warns of out of the process's log, which a hostile file could else fill: sizes, which have a
+    lower limit here, and damaged EXIF data. For the whole process: Python's warnings know no threads.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
 def open_upright(content: bytes, limits: ImageLimits) -> tuple[Image.Image, str]:
     """The image in a file, turned as its EXIF orientation says, in RGB, and its media type.
 
@@ -141,10 +149,7 @@ def open_upright(content: bytes, limits: ImageLimits) -> tuple[Image.Image, str]
 def _open_upright(content: bytes, limits: ImageLimits) -> tuple[Image.Image, str]:
     _refuse_other_kinds(content)
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of large images; ours has its own, lower limit.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(BytesIO(content), formats=tuple(_MEDIA_TYPES))
+        image = Image.open(BytesIO(content), formats=tuple(_MEDIA_TYPES))
     except UnidentifiedImageError as error:
         raise UnreadableImage(f"the {len(content)} bytes are not an image: send a JPEG, PNG or WebP file") from error
     with image:

@@ -22,13 +22,18 @@ from service.errors import (
     UnreadableImage,
     UnsupportedImage,
 )
-from service.inference.image_decoding import ImageDecoder, ImageLimits, open_upright
+from service.inference.image_decoding import ImageDecoder, ImageLimits, ignore_decoders_warnings, open_upright
 from tests.service.drawn_crops import crop_file, draw_crop, encode
 from tests.service.inference.png_files import GREY, RGB, png_file
 
 CONFIG = ModelConfig(64, 32, backbone="resnet18", final_layer="layer2", channels=16)
 LIMITS = ImageLimits(max_pixels=16_000_000, min_side=8)
 EXIF_ORIENTATION = 0x0112
+
+
+@pytest.fixture(autouse=True)
+def warnings_as_in_the_service() -> None:
+    ignore_decoders_warnings()
 
 
 def animation(kind: str) -> bytes:
