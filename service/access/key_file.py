@@ -126,6 +126,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _write(path: Path, keys: Sequence[ApiKey]) -> None:
     content = _File(version=1, keys=[_StoredKey.of(key) for key in keys]).model_dump_json(indent=2) + "\n"
+    _parse(path, content.encode())  # What could not be read again is not written.
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # with mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
