@@ -7,6 +7,7 @@ import typer
 
 from service.command_line.command_error import CommandError
 from service.command_line.ingest_command import ingest_command
+from service.command_line.keys_command import keys_application
 from service.command_line.search_command import search_command
 from service.command_line.serve_command import serve_command
 
@@ -21,6 +22,7 @@ application = typer.Typer(
 application.command("serve")(serve_command)
 application.command("ingest")(ingest_command)
 application.command("search")(search_command)
+application.add_typer(keys_application, name="keys")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

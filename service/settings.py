@@ -3,8 +3,9 @@
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -73,13 +74,32 @@ class Settings(BaseSettings):
 
     log_format: LogFormat = Field("json", description="How log lines are written: json or text.")
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not is_origin(origin):
+                raise ValueError(
+                    f"{origin!r} is not the origin of a web page: it is written as a browser sends it, such as "
+                    "https://console.example or http://127.0.0.1:3000, in small letters, with neither path nor wildcard"
+                )
+        return origins
+
     @model_validator(mode="after")
     def _refuse_an_open_door(self) -> Self:
-        if not is_loopback(self.host) and not self.allow_remote_without_keys:
+        if self.api_keys_file is None and not is_loopback(self.host) and not self.allow_remote_without_keys:
             raise ValueError(
                 f"host {self.host} can be reached from other machines and there are no API keys: use 127.0.0.1, or "
+                "make keys with `qaconv-service keys create` and give their file with --api-keys-file, or "
                 "say --allow-remote-without-keys if something in front of the service decides who may ask"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_half_of_tls(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            given, missing = ("certificate", "key") if self.tls_key is None else ("key", "certificate")
+            raise ValueError(f"there is a TLS {given} and no TLS {missing}: give --tls-{missing} too, or neither")
         return self
 
 
@@ -91,3 +111,16 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_origin(text: str) -> bool:
+    """Whether this is a web page's origin, exactly as a browser writes it."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    if parts.scheme not in ("http", "https") or not parts.hostname or "*" in text or "@" in text:
+        return False
+    is_default_port = port == {"http": 80, "https": 443}[parts.scheme]
+    return not is_default_port and text == f"{parts.scheme}://{parts.netloc}".lower() and not text.endswith(":")

@@ -7,9 +7,12 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
+from service.access.key_ring import log_key_change, open_key_ring
+from service.access.scope import Scope
 from service.api import batch, compare, detections, search, status
+from service.api.access import add_access_middleware, measure_key_file, watched_keys
 from service.api.body_limit import BodyLimitMiddleware
 from service.api.deadline import DeadlineMiddleware
 from service.api.documentation_page import render_documentation
@@ -18,6 +21,8 @@ from service.api.openapi_document import DocumentedApplication
 from service.api.problems import install_problem_handlers
 from service.api.request_id import RequestIdMiddleware
 from service.api.request_limit import RequestLimitMiddleware
+from service.api.required_scope import refuse_unguarded_routes, requires
+from service.api.security_headers import DOCUMENTATION_POLICY
 from service.components import Components, open_components
 from service.recover_gallery import keep_in_step, recover_gallery
 from service.settings import Settings
@@ -32,12 +37,19 @@ _log = logging.getLogger(__name__)
 
 
 def create_application(settings: Settings) -> FastAPI:
-    """The service as an ASGI application. Its lifespan opens disk, Redis and device, and recovers the gallery."""
+    """The service as an ASGI application. Its lifespan opens disk, Redis and device, and recovers the gallery.
+
+    Raises:
+        KeyFileError: the API keys cannot be read, or there are none where there must be.
+        ValueError: a call has no scope.
+    """
+    key_ring = open_key_ring(settings)
     application = DocumentedApplication(
         title="Gallery matching",
         version="1",
         description=_DESCRIPTION,
         lifespan=_run_components,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -45,9 +57,14 @@ def create_application(settings: Settings) -> FastAPI:
     )
     application.state.settings = settings
     application.state.metrics = Metrics()
+    application.state.key_ring = key_ring
+    if key_ring is not None:
+        measure_key_file(application.state.metrics.registry, key_ring)
     for part in (detections, batch, search, compare, status):
         application.include_router(part.router)
-    application.add_api_route("/docs", _get_documentation, include_in_schema=False)
+    for path, answer in (("/docs", _get_documentation), ("/openapi.json", _get_document)):
+        application.add_api_route(path, answer, include_in_schema=False, dependencies=[requires(Scope.READ)])
+    refuse_unguarded_routes(application)
     install_problem_handlers(application)
     _add_middleware(application, settings)
     return application
@@ -58,13 +75,17 @@ def _add_middleware(application: FastAPI, settings: Settings) -> None:
     application.add_middleware(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes)
     application.add_middleware(DeadlineMiddleware, timeout_seconds=settings.request_timeout_seconds)
     application.add_middleware(RequestLimitMiddleware, max_requests=settings.max_requests)
+    add_access_middleware(application, settings, application.state.key_ring)
     application.add_middleware(MetricsMiddleware, metrics=application.state.metrics)
     application.add_middleware(RequestIdMiddleware)
 
 
 @asynccontextmanager
 async def _run_components(application: FastAPI) -> AsyncIterator[None]:
-    async with open_components(application.state.settings) as components:
+    async with (
+        open_components(application.state.settings) as components,
+        watched_keys(application.state.key_ring, log_key_change),
+    ):
         application.state.components = components
         background = asyncio.create_task(_recover_and_keep_in_step(components))
         try:
@@ -88,5 +109,10 @@ async def _recover_and_keep_in_step(components: Components) -> None:
 
 async def _get_documentation(request: Request) -> Response:
     """The page for people."""
-    policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    policy = {"Content-Security-Policy": DOCUMENTATION_POLICY}
     return HTMLResponse(render_documentation(request.app.openapi()), HTTPStatus.OK, policy)
+
+
+async def _get_document(request: Request) -> Response:
+    """The same for programs."""
+    return JSONResponse(request.app.openapi())

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, status
 
+from service.access.scope import Scope
 from service.api.answers import BatchAnswer, RefusedItem, StoredItem
 from service.api.declared_problems import FORM_ERRORS, declare_problems
 from service.api.dependencies import RunningComponents, refuse_query_parameters, require_started
@@ -17,6 +18,7 @@ from service.api.fields import UploadedFile, show_value
 from service.api.forms import FormLimits, describe_form, read_form
 from service.api.json_body import parse_json
 from service.api.problems import UNEXPECTED_ERROR, describe_error
+from service.api.required_scope import requires
 from service.api.validation import invalid_field, invalid_fields, validate_fields
 from service.components import Components
 from service.errors import FieldError, LimitExceeded, MalformedManifest, RequestTimeout, ServiceError
@@ -31,7 +33,9 @@ _ANSWERING_SHARE = 0.1
 _log = logging.getLogger(__name__)
 
 router = APIRouter(
-    prefix="/v1", tags=["detections"], dependencies=[Depends(require_started), Depends(refuse_query_parameters)]
+    prefix="/v1",
+    tags=["detections"],
+    dependencies=[requires(Scope.INGEST), Depends(require_started), Depends(refuse_query_parameters)],
 )
 
 

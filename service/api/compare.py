@@ -5,6 +5,7 @@ import asyncio
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
+from service.access.scope import Scope
 from service.api.comparison_picture import draw_comparison
 from service.api.correspondence_answers import CorrespondenceAnswer, PixelGrid, describe_correspondences
 from service.api.declared_problems import IMAGE_ERRORS, declare_problems
@@ -12,11 +13,14 @@ from service.api.dependencies import RunningComponents, refuse_query_parameters,
 from service.api.fields import ImageFile
 from service.api.forms import Form, describe_form, read_form
 from service.api.media_preference import prefers_png
+from service.api.required_scope import requires
 from service.compare_crops import DEFAULT_CORRESPONDENCES, Comparison, compare_crops, open_picture
 from service.components import Components
 
 router = APIRouter(
-    prefix="/v1", tags=["search"], dependencies=[Depends(require_started), Depends(refuse_query_parameters)]
+    prefix="/v1",
+    tags=["search"],
+    dependencies=[requires(Scope.SEARCH), Depends(require_started), Depends(refuse_query_parameters)],
 )
 
 

@@ -5,21 +5,25 @@ from typing import Any
 
 from service.api.problems import PROBLEM_MEDIA_TYPE
 from service.errors import (
+    Forbidden,
     InvalidField,
     LimitExceeded,
     MalformedBody,
     QueueFull,
+    RateLimited,
     RequestTimeout,
     ServiceError,
     StorageFull,
+    Unauthenticated,
     Unavailable,
     UnreadableImage,
     UnsupportedBody,
     UnsupportedImage,
 )
 
-# A body or a parameter may come with any call, and any call may be late.
+# A body or a parameter may come with any call, a foreign web page may send it, and any call may be late.
 _ALWAYS: tuple[type[ServiceError], ...] = (
+    Forbidden,
     MalformedBody,
     LimitExceeded,
     InvalidField,
@@ -28,6 +32,8 @@ _ALWAYS: tuple[type[ServiceError], ...] = (
     RequestTimeout,
 )
 
+# Of every call but those that supervisors ask without a key.
+KEY_ERRORS: tuple[type[ServiceError], ...] = (Unauthenticated, RateLimited)
 FORM_ERRORS: tuple[type[ServiceError], ...] = (UnsupportedBody,)
 IMAGE_ERRORS: tuple[type[ServiceError], ...] = (*FORM_ERRORS, UnreadableImage, UnsupportedImage)
 STORING_ERRORS: tuple[type[ServiceError], ...] = (StorageFull,)
@@ -35,7 +41,7 @@ STORING_ERRORS: tuple[type[ServiceError], ...] = (StorageFull,)
 
 def declare_problems(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a call that may fail with these errors, and with those that every call may fail with."""
-    return declare_exempt_problems(QueueFull, *errors)
+    return declare_exempt_problems(*KEY_ERRORS, QueueFull, *errors)
 
 
 def declare_exempt_problems(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
@@ -53,10 +59,16 @@ def _declare(errors: list[type[ServiceError]]) -> dict[str, Any]:
     }
     if any(error.retry_after_seconds is not None for error in errors):
         declaration["headers"] = {"Retry-After": _RETRY_AFTER}
+    if Unauthenticated in errors:
+        declaration["headers"] = {"WWW-Authenticate": _WWW_AUTHENTICATE}
     return declaration
 
 
 _RETRY_AFTER: Mapping[str, Any] = {
     "description": "Seconds after which to try again.",
     "schema": {"type": "integer"},
+}
+_WWW_AUTHENTICATE: Mapping[str, Any] = {
+    "description": "`Bearer`: send `Authorization: Bearer` and the key.",
+    "schema": {"type": "string"},
 }

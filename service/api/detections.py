@@ -6,6 +6,7 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response, status
 
+from service.access.scope import Scope
 from service.api.answers import DetectionAnswer, DetectionPageAnswer, EraseAnswer
 from service.api.declared_problems import FORM_ERRORS, IMAGE_ERRORS, STORING_ERRORS, declare_problems
 from service.api.dependencies import (
@@ -19,6 +20,7 @@ from service.api.detection_path import DETECTION_PATH
 from service.api.detection_requests import DetectionFilterFields, DetectionForm, DetectionListQuery
 from service.api.forms import describe_form, read_form
 from service.api.json_body import read_json_body
+from service.api.required_scope import requires
 from service.api.validation import invalid_fields, validate_fields
 from service.components import Components
 from service.erase_detections import erase_detection, erase_detections
@@ -30,9 +32,9 @@ from service.read_detections import list_detections, read_crop, read_feature_map
 _INGEST_ERRORS = declare_problems(*IMAGE_ERRORS, *STORING_ERRORS)
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
-router = APIRouter(prefix="/v1", tags=["detections"], dependencies=[Depends(require_started)])
-_no_query = [Depends(refuse_query_parameters)]
-_plain_query = [Depends(refuse_repeated_query_parameters)]
+router = APIRouter(prefix="/v1", tags=["detections"])
+_no_query = [Depends(require_started), Depends(refuse_query_parameters)]
+_plain_query = [Depends(require_started), Depends(refuse_repeated_query_parameters)]
 
 
 @router.put(
@@ -42,7 +44,7 @@ _plain_query = [Depends(refuse_repeated_query_parameters)]
     response_description="New.",
     responses={200: {"model": DetectionAnswer, "description": "Replaced."}, **_INGEST_ERRORS},
     openapi_extra=describe_form(DetectionForm),
-    dependencies=_no_query,
+    dependencies=[requires(Scope.INGEST), *_no_query],
 )
 async def put_detection(
     detection_id: DetectionIdInPath, request: Request, response: Response, components: RunningComponents
@@ -63,7 +65,7 @@ async def put_detection(
         **_INGEST_ERRORS,
     },
     openapi_extra=describe_form(DetectionForm),
-    dependencies=_no_query,
+    dependencies=[requires(Scope.INGEST), *_no_query],
 )
 async def post_detection(request: Request, response: Response, components: RunningComponents) -> DetectionAnswer:
     """As PUT, with a UUID of version 7 as its ID. The same POST again makes another detection."""
@@ -77,7 +79,7 @@ async def post_detection(request: Request, response: Response, components: Runni
     summary="List detections",
     response_description="A page, ordered by timestamp, then ID.",
     responses=declare_problems(),
-    dependencies=_plain_query,
+    dependencies=[requires(Scope.READ), *_plain_query],
 )
 async def get_detections(
     query: Annotated[DetectionListQuery, Query()], components: RunningComponents
@@ -100,7 +102,7 @@ async def get_detections(
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/DetectionFilterFields"}}},
         }
     },
-    dependencies=_no_query,
+    dependencies=[requires(Scope.ADMIN), *_no_query],
 )
 async def post_erase(request: Request, components: RunningComponents) -> EraseAnswer:
     """From device, Redis and disk. An empty filter is refused. Erasing again what is half erased is harmless."""
@@ -123,7 +125,7 @@ async def post_erase(request: Request, components: RunningComponents) -> EraseAn
         200: {"content": {"image/jpeg": _BINARY, "image/png": _BINARY, "image/webp": _BINARY}},
         **declare_problems(DetectionNotFound),
     },
-    dependencies=_no_query,
+    dependencies=[requires(Scope.READ), *_no_query],
 )
 async def get_image(detection_id: DetectionIdInPath, components: RunningComponents) -> Response:
     """Byte for byte, EXIF data included."""
@@ -140,7 +142,7 @@ async def get_image(detection_id: DetectionIdInPath, components: RunningComponen
         200: {"content": {"application/octet-stream": _BINARY}},
         **declare_problems(DetectionNotFound),
     },
-    dependencies=_no_query,
+    dependencies=[requires(Scope.READ), *_no_query],
 )
 async def get_feature_map(detection_id: DetectionIdInPath, components: RunningComponents) -> Response:
     """ℓ2-normalised over the channels at every location."""
@@ -154,7 +156,7 @@ async def get_feature_map(detection_id: DetectionIdInPath, components: RunningCo
     summary="A detection",
     response_description="What is known of it.",
     responses=declare_problems(DetectionNotFound),
-    dependencies=_no_query,
+    dependencies=[requires(Scope.READ), *_no_query],
 )
 async def get_detection(detection_id: DetectionIdInPath, components: RunningComponents) -> DetectionAnswer:
     """Its metadata; crop and feature map have paths of their own."""
@@ -168,7 +170,7 @@ async def get_detection(detection_id: DetectionIdInPath, components: RunningComp
     response_class=Response,
     response_description="Gone.",
     responses=declare_problems(DetectionNotFound),
-    dependencies=_no_query,
+    dependencies=[requires(Scope.ADMIN), *_no_query],
 )
 async def delete_detection(detection_id: DetectionIdInPath, components: RunningComponents) -> Response:
     """From device, Redis and disk."""

@@ -22,8 +22,18 @@ class DocumentedApplication(FastAPI):
             document = super().openapi()
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             schemas.update(_schemas())
+            if self.state.key_ring is None:
+                _drop_security(document)
         assert self.openapi_schema is not None
         return self.openapi_schema
+
+
+def _drop_security(document: dict[str, Any]) -> None:
+    """The document of a service without keys asks for none."""
+    document["components"].pop("securitySchemes", None)
+    for calls in document["paths"].values():
+        for call in calls.values():
+            call.pop("security", None)
 
 
 def _schemas() -> dict[str, Any]:

@@ -54,10 +54,10 @@ def describe_error(error: ServiceError) -> Problem:
     )
 
 
-def answer_error(error: ServiceError) -> Response:
+def answer_error(error: ServiceError, headers: Mapping[str, str] | None = None) -> Response:
     """The response to an error, with Retry-After where trying again later makes sense."""
-    headers = {} if error.retry_after_seconds is None else {"Retry-After": str(error.retry_after_seconds)}
-    return answer_problem(describe_error(error), headers)
+    retry = {} if error.retry_after_seconds is None else {"Retry-After": str(error.retry_after_seconds)}
+    return answer_problem(describe_error(error), {**retry, **(headers or {})})
 
 
 def answer_problem(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:

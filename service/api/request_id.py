@@ -67,12 +67,14 @@ def _choose_request_id(scope: Scope) -> str:
 
 def _log_access(scope: Scope, status: int, seconds: float) -> None:
     client = scope.get("client")
+    caller = scope.get("state", {}).get("caller")
     # %r: whatever a client puts into a path stays on one line.
     _access_log.info(
-        "%s %s %r %s %.1f ms",
+        "%s %s %r %s %.1f ms key=%s",
         client[0] if client else "-",
         scope["method"],
         scope["path"],
         status or "no answer",
         seconds * 1000,
+        (caller.key_id if caller else None) or "-",
     )

@@ -4,9 +4,11 @@ import asyncio
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from service.access.scope import Scope
 from service.api.declared_problems import IMAGE_ERRORS, declare_problems
 from service.api.dependencies import RunningComponents, refuse_query_parameters, require_started
 from service.api.forms import URLENCODED, describe_form, read_form
+from service.api.required_scope import requires
 from service.api.search_answers import SearchAnswer, describe_search
 from service.api.search_form import SearchForm
 from service.components import Components
@@ -15,7 +17,9 @@ from service.search_gallery import search_gallery
 from service.search_records import SearchResult
 
 router = APIRouter(
-    prefix="/v1", tags=["search"], dependencies=[Depends(require_started), Depends(refuse_query_parameters)]
+    prefix="/v1",
+    tags=["search"],
+    dependencies=[requires(Scope.SEARCH), Depends(require_started), Depends(refuse_query_parameters)],
 )
 
 

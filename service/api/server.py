@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from service.api.application import create_application
 from service.api.log_lines import configure_logging
+from service.api.tls import ServedCertificate
 from service.settings import Settings
 
 
@@ -20,7 +21,7 @@ class _AnnouncingServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in sockets or ():
-            print(f"listening on {_url(listener)}", flush=True)  # noqa: T201 (the line is for whoever started it)
+            print(f"listening on {_url(listener, has_tls=self.config.ssl is not None)}", flush=True)  # noqa: T201 (the line is for whoever started it)
 
 
 def serve(settings: Settings) -> None:
@@ -28,11 +29,13 @@ def serve(settings: Settings) -> None:
 
     Raises:
         OSError: the address cannot be listened on.
+        ValueError: the API keys or the certificate cannot be used.
         Exception: whatever `open_components` raises when disk, Redis, checkpoint or device cannot be opened.
     """
     configure_logging()
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
+        certificate = _load_certificate(settings)
         with _bind(settings.host, settings.port) as listener:
             application = create_application(settings)
             configuration = uvicorn.Config(
@@ -41,20 +44,37 @@ def serve(settings: Settings) -> None:
                 access_log=False,
                 lifespan="off",
                 server_header=False,
+                ws="none",
                 timeout_graceful_shutdown=settings.shutdown_timeout_seconds,
             )
+            configuration.load()
+            configuration.ssl = certificate.context if certificate else None
             with asyncio.Runner(loop_factory=configuration.get_loop_factory()) as runner:
-                runner.run(_serve(application, _AnnouncingServer(configuration), listener))
+                runner.run(_serve(application, _AnnouncingServer(configuration), listener, certificate))
     except KeyboardInterrupt:
         pass  # The server ended as it was told to; uvicorn raises the signal again when it is done.
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-async def _serve(application: FastAPI, server: uvicorn.Server, listener: socket.socket) -> None:
+def _load_certificate(settings: Settings) -> ServedCertificate | None:
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    return ServedCertificate(settings.tls_certificate, settings.tls_key)
+
+
+async def _serve(
+    application: FastAPI, server: uvicorn.Server, listener: socket.socket, certificate: ServedCertificate | None
+) -> None:
     # The lifespan is entered here and not by uvicorn, which would turn its errors into log lines and an exit status.
     async with application.router.lifespan_context(application):
-        await server.serve([listener])
+        watch = asyncio.create_task(certificate.watch()) if certificate else None
+        try:
+            await server.serve([listener])
+        finally:
+            if watch is not None:
+                watch.cancel()
+                await asyncio.wait([watch])
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -70,9 +90,10 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, *, has_tls: bool) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if has_tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Depends, Request, Response
 
 from model.checkpoint import Checkpoint
+from service.access.scope import Scope
 from service.api.answers import (
     BackboneAnswer,
     FeatureMapSize,
@@ -13,15 +14,17 @@ from service.api.answers import (
     ModelAnswer,
     ReadinessAnswer,
 )
-from service.api.declared_problems import declare_exempt_problems, declare_problems
+from service.api.declared_problems import KEY_ERRORS, declare_exempt_problems, declare_problems
 from service.api.dependencies import RunningComponents, refuse_query_parameters, require_started
 from service.api.metrics import Metrics
+from service.api.required_scope import requires
 from service.describe_gallery import describe_gallery
 from service.errors import Unavailable
 from service.readiness import check_readiness
 
-router = APIRouter(tags=["status"], dependencies=[Depends(refuse_query_parameters)])
-_started = [Depends(require_started)]
+router = APIRouter(tags=["status"])
+_no_query = [Depends(refuse_query_parameters)]
+_readable = [requires(Scope.READ), *_no_query]
 
 
 @router.get(
@@ -29,7 +32,7 @@ _started = [Depends(require_started)]
     summary="The model that serves",
     response_description="What it is, how it was trained and how good it is.",
     responses=declare_problems(),
-    dependencies=_started,
+    dependencies=[*_readable, Depends(require_started)],
 )
 async def get_model(components: RunningComponents) -> ModelAnswer:
     """As its checkpoint says."""
@@ -41,7 +44,7 @@ async def get_model(components: RunningComponents) -> ModelAnswer:
     summary="The gallery",
     response_description="What it holds and could hold.",
     responses=declare_problems(),
-    dependencies=_started,
+    dependencies=[*_readable, Depends(require_started)],
 )
 async def get_gallery(components: RunningComponents) -> GalleryAnswer:
     """Counts are of now."""
@@ -53,6 +56,7 @@ async def get_gallery(components: RunningComponents) -> GalleryAnswer:
     summary="Whether the process serves",
     response_description="It does.",
     responses=declare_exempt_problems(),
+    dependencies=_no_query,
 )
 async def get_liveness() -> LivenessAnswer:
     """For a supervisor: no answer means that it should be started again."""
@@ -64,6 +68,7 @@ async def get_liveness() -> LivenessAnswer:
     summary="Whether the service can answer",
     response_description="The gallery is recovered, Redis answers, and the device gave a known answer.",
     responses=declare_exempt_problems(Unavailable),
+    dependencies=_no_query,
 )
 async def get_readiness(components: RunningComponents) -> ReadinessAnswer:
     """For a load balancer: 503 says what is missing."""
@@ -78,7 +83,11 @@ async def get_readiness(components: RunningComponents) -> ReadinessAnswer:
     summary="Metrics for Prometheus",
     response_class=Response,
     response_description="Prometheus' text format.",
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **declare_exempt_problems()},
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        **declare_exempt_problems(*KEY_ERRORS),
+    },
+    dependencies=_readable,
 )
 async def get_metrics(request: Request, components: RunningComponents) -> Response:
     """Requests by route and status, those in flight, the gallery, what is left to do, and the process."""

@@ -10,7 +10,7 @@ import httpx
 from service.command_line.command_error import CommandError
 from service.command_line.detection_file import DetectionFile
 from service.command_line.service_answers import BatchAnswer, Problem
-from service.command_line.service_client import read_answer, read_problem
+from service.command_line.service_client import read_answer, read_problem, require_access
 
 # A part of a multipart body: its field, and its file name, content and media type.
 _Part = tuple[str, tuple[str | None, bytes, str]]
@@ -42,7 +42,7 @@ def send_batch(client: httpx.Client, batch: list[DetectionFile]) -> BatchReply:
     """Read and send a batch: one request, or halves of it where the service says that it is too large.
 
     Raises:
-        CommandError: the answer is not one of this contract.
+        CommandError: the answer is not one of this contract, or refuses the API key.
         httpx.TransportError: the service cannot be reached.
     """
     images: dict[str, bytes] = {}
@@ -56,6 +56,7 @@ def send_batch(client: httpx.Client, batch: list[DetectionFile]) -> BatchReply:
     if not readable:
         return BatchReply(unread)
     response = client.post("/v1/detections:batch", files=_parts(readable, images))
+    require_access(response)
     if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and len(readable) > 1:
         middle = len(readable) // 2
         halves = [send_batch(client, readable[:middle]), send_batch(client, readable[middle:])]

@@ -14,12 +14,14 @@ from service.command_line.batch_upload import upload
 from service.command_line.command_error import FAILED
 from service.command_line.detection_source import read_detections
 from service.command_line.ingest_report import problem_lines, summary_json, summary_line
-from service.command_line.service_client import DEFAULT_URL, UrlOption, open_client
+from service.command_line.service_client import DEFAULT_URL, CaFileOption, KeyFileOption, UrlOption, open_client
 
 
 def ingest_command(
     source: Annotated[Path, typer.Argument(metavar="FOLDER-or-CSV", help="Crops and what is known of them.")],
     url: UrlOption = DEFAULT_URL,
+    api_key_file: KeyFileOption = None,
+    ca_file: CaFileOption = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print a summary as JSON, and nothing else.")] = False,
 ) -> None:
     """Send crops to a running service. Sending the same ones again is harmless.
@@ -31,7 +33,7 @@ def ingest_command(
     detections = read_detections(source)
     messages = Console(stderr=True, quiet=json_output, highlight=False)
     began = monotonic()
-    with open_client(url) as client, _progress_bar(messages, len(detections)) as advance:
+    with open_client(url, api_key_file, ca_file) as client, _progress_bar(messages, len(detections)) as advance:
         outcomes = upload(client, detections, advance)
     seconds = monotonic() - began
     if json_output:

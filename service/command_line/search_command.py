@@ -10,7 +10,14 @@ from rich.console import Console
 from service.command_line.match_table import correspondence_table, match_table, search_line
 from service.command_line.search_request import search_form
 from service.command_line.service_answers import SearchAnswer
-from service.command_line.service_client import DEFAULT_URL, UrlOption, open_client, read_answer
+from service.command_line.service_client import (
+    DEFAULT_URL,
+    CaFileOption,
+    KeyFileOption,
+    UrlOption,
+    open_client,
+    read_answer,
+)
 
 # Values stay text here: the service is the one place that knows what each may be, and its answer says so.
 _Text = str | None
@@ -45,6 +52,8 @@ def search_command(
         _Text, typer.Option(metavar="COSINE", help="Places at least so similar (default 0.5).")
     ] = None,
     url: UrlOption = DEFAULT_URL,
+    api_key_file: KeyFileOption = None,
+    ca_file: CaFileOption = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the service's answer as it is.")] = False,
 ) -> None:
     """Search the gallery for the person on a crop, and print the ranked matches."""
@@ -70,7 +79,7 @@ def search_command(
             "min_similarity": min_similarity,
         },
     )
-    with open_client(url) as client:
+    with open_client(url, api_key_file, ca_file) as client:
         response = client.post("/v1/search", files=form)
     answer = read_answer(response, SearchAnswer)
     if json_output:

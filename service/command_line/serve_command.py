@@ -26,6 +26,14 @@ def serve_command(
     gallery_capacity: Annotated[
         _Text, typer.Option(metavar="NUMBER", help="Most detections; without it, what fits, at most 100,000.")
     ] = None,
+    api_keys_file: Annotated[
+        _Text,
+        typer.Option(metavar="FILE", help="API keys, as `keys create` writes them; without it, none are asked for."),
+    ] = None,
+    tls_certificate: Annotated[
+        _Text, typer.Option(metavar="FILE", help="Certificate chain (PEM), to serve HTTPS.")
+    ] = None,
+    tls_key: Annotated[_Text, typer.Option(metavar="FILE", help="Its private key (PEM, not encrypted).")] = None,
     allow_remote_without_keys: Annotated[
         bool | None,
         typer.Option("--allow-remote-without-keys", help="Listen beyond loopback although there are no API keys."),
@@ -42,6 +50,9 @@ def serve_command(
             "device": device,
             "precision": precision,
             "gallery_capacity": gallery_capacity,
+            "api_keys_file": api_keys_file,
+            "tls_certificate": tls_certificate,
+            "tls_key": tls_key,
             "allow_remote_without_keys": allow_remote_without_keys,
         }
     )

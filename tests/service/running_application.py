@@ -74,7 +74,7 @@ async def run_application(settings: Settings) -> AsyncIterator[RunningApplicatio
     async with (
         application.router.lifespan_context(application),
         httpx.AsyncClient(
-            transport=httpx.ASGITransport(application), base_url="http://service", event_hooks={"response": [check]}
+            transport=httpx.ASGITransport(application), base_url="http://127.0.0.1", event_hooks={"response": [check]}
         ) as client,
     ):
         yield RunningApplication(application, client)

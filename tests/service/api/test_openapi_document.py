@@ -60,7 +60,9 @@ def test_every_error_is_a_problem_document(document: dict[str, Any]) -> None:
     for method, path, call in calls(document):
         errors = {status: answer for status, answer in call["responses"].items() if int(status) >= 400}
         assert {"413", "422", "500", "503"} <= set(errors), (method, path)
-        assert ("429" in errors) == path.startswith("/v1/"), (method, path)
+        assert "403" in errors
+        has_key = path not in ("/livez", "/readyz")
+        assert ("401" in errors, "429" in errors) == (has_key, has_key), (method, path)
         for answer in errors.values():
             assert list(answer["content"]) == ["application/problem+json"]
             assert answer["content"]["application/problem+json"]["schema"]["$ref"].endswith("/Problem")
@@ -70,13 +72,13 @@ def test_every_error_is_a_problem_document(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "statuses"),
     [
-        ("put", "/v1/detections/{detection_id}", "200 201 400 413 415 422 429 500 503 507"),
-        ("post", "/v1/detections", "201 400 413 415 422 429 500 503 507"),
-        ("post", "/v1/detections:batch", "200 400 413 415 422 429 500 503"),
-        ("delete", "/v1/detections/{detection_id}", "204 400 404 413 422 429 500 503"),
-        ("post", "/v1/search", "200 400 404 409 413 415 422 429 500 503"),
-        ("post", "/v1/compare", "200 400 413 415 422 429 500 503"),
-        ("get", "/readyz", "200 400 413 422 500 503"),
+        ("put", "/v1/detections/{detection_id}", "200 201 400 401 403 413 415 422 429 500 503 507"),
+        ("post", "/v1/detections", "201 400 401 403 413 415 422 429 500 503 507"),
+        ("post", "/v1/detections:batch", "200 400 401 403 413 415 422 429 500 503"),
+        ("delete", "/v1/detections/{detection_id}", "204 400 401 403 404 413 422 429 500 503"),
+        ("post", "/v1/search", "200 400 401 403 404 409 413 415 422 429 500 503"),
+        ("post", "/v1/compare", "200 400 401 403 413 415 422 429 500 503"),
+        ("get", "/readyz", "200 400 403 413 422 500 503"),
     ],
 )
 def test_which_answers_a_call_has(document: dict[str, Any], method: str, path: str, statuses: str) -> None:

@@ -49,7 +49,7 @@ def test_requests_in_flight_are_finished(start_service: StartService) -> None:
 
 
 def _send_half_a_request(host: str, port: int) -> None:
-    head = "PUT /v1/detections/x HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=q\r\n"
+    head = "PUT /v1/detections/x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=q\r\n"
     with socket.create_connection((host, port)) as connection:
         connection.sendall(f"{head}Content-Length: 1000\r\n\r\n--q\r\n".encode())
         time.sleep(0.1)
