@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from service.components import Components
@@ -15,12 +16,10 @@ async def read_sound(
     components: Components, read: Callable[[str], Item | None], detection_ids: Sequence[str]
 ) -> list[Item | None]:
     """What the store's `read` gives of each detection; None for one that is not there, or is damaged and set aside."""
-    found, damaged = await asyncio.to_thread(_read_each, read, detection_ids)
+    found, damaged = await asyncio.to_thread(lambda: _read_each(read, detection_ids))
     for detection_id, reason in damaged.items():
-        try:
+        with suppress(Unavailable):  # the next read finds it again; it is not served meanwhile either
             await components.writer.set_aside(detection_id, reason)
-        except Unavailable:
-            pass  # the next read finds it again; it is not served meanwhile either
     return found
 
 
@@ -28,8 +27,8 @@ async def not_found(components: Components, detection_id: str) -> DetectionNotFo
     """The error for a detection that is not served, which says whether there was one."""
     if await asyncio.to_thread(components.store.is_set_aside, detection_id):
         return DetectionNotFound(
-            f"detection {detection_id!r} is damaged on the disk and was set aside: send the crop again with PUT, restore "
-            "it from a backup, or erase it with DELETE"
+            f"detection {detection_id!r} was damaged on the disk and is set aside: send the crop again with PUT, or "
+            "erase it with DELETE"
         )
     return DetectionNotFound(f"there is no detection {detection_id!r}")
 

@@ -107,8 +107,8 @@ async def _set_aside(components: Components, damaged: dict[str, str]) -> None:
         await components.writer.set_aside(detection_id, reason)
     if number := components.store.count_set_aside():
         logger.warning(
-            "%d damaged records are set aside and not served: qaconv-service verify names them; send those crops again, "
-            "or erase them",
+            "%d damaged records are set aside and not served: qaconv-service verify names them; send those crops "
+            "again, or erase them",
             number,
         )
 

@@ -100,7 +100,7 @@ class DetectionStore:
                 environment = lmdb.open(os.fspath(records_dir), map_size=map_size, max_dbs=MAX_DATABASES, mode=0o600)
                 return cls(environment, lock, capacity_bytes, max_waiting)
             except (lmdb.InvalidError, lmdb.VersionMismatchError, *UNREADABLE_PAGES) as error:
-                raise DamagedDatabase(os.fspath(records_dir), error) from error
+                raise DamagedDatabase.found_in(os.fspath(records_dir), error) from error
         except BaseException:
             lock.release()
             raise
@@ -154,6 +154,7 @@ class DetectionStore:
         Nobody else may write the same detection meanwhile.
 
         Args:
+            detection_id: whose record it is.
             reason: what was wrong with it.
             at_us: when.
 
@@ -257,7 +258,7 @@ class DetectionStore:
         except lmdb.MapFullError:
             raise self._capacity_exhausted() from None
         except UNREADABLE_PAGES as error:
-            raise DamagedDatabase(self._environment.path(), error) from error
+            raise DamagedDatabase.found_in(self._environment.path(), error) from error
         except lmdb.Error as error:
             if self._is_disk_full(error):
                 raise self._disk_exhausted() from None
@@ -289,6 +290,6 @@ class DetectionStore:
 def _refuse_interrupted_restore(data_dir: Path) -> None:
     if (data_dir / RESTORING).exists():
         raise RestoreInterrupted(
-            f"a backup was being restored into {data_dir} and did not come to its end: run qaconv-service backup restore "
-            "again, or empty that directory"
+            f"a backup was being restored into {data_dir} and did not come to its end: run qaconv-service backup "
+            "restore again, or empty that directory"
         )

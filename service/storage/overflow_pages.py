@@ -1,9 +1,9 @@
 """The header of the pages that hold a large value, which LMDB believes without a check of its own.
 
-When a value is erased or replaced, LMDB frees as many pages as the header in front of it says, from the page number that
-it says. One changed byte there, and the pages of other records are handed to the next writes: one damaged record becomes
-many. So the header is compared with the value's length and place before LMDB is asked to free it, and put right in the
-file where it differs.
+When a value is erased or replaced, LMDB frees as many pages as the header in front of it says, from the page number
+that it says. One changed byte there, and the pages of other records are handed to the next writes: one damaged record
+becomes many. So the header is compared with the value's length and place before LMDB is asked to free it, and put right
+in the file where it differs.
 
 LMDB 0.9: 16 bytes of page number, padding, flags and number of pages, then the value, whose length stands elsewhere.
 """
@@ -23,7 +23,7 @@ _MAPPINGS = Path("/proc/self/maps")
 
 
 class OverflowPages:
-    """The large values of one open environment. Values are those of read transactions with buffers: of the map itself."""
+    """The large values of an open environment, as read transactions with buffers give them: in the memory map."""
 
     def __init__(self, data_file: Path, page_bytes: int) -> None:
         self._data_file = data_file.resolve()
@@ -32,7 +32,11 @@ class OverflowPages:
 
     def is_sound(self, key: bytes, value: memoryview) -> bool:
         """Whether the header in front of a value is the one that belongs there."""
-        return not self._is_large(key, value) or _header_of(value) == self._right_header(value)
+        if not self._is_large(key, value):
+            return True
+        address = _address(value)
+        found = _HEADER.unpack(_header_at(address))
+        return found == self._right_header(address, len(value), padding=found[1])
 
     def mend(self, key: bytes, value: memoryview) -> bool:
         """Put the header of a committed value right in the file; whether it was wrong.
@@ -44,11 +48,12 @@ class OverflowPages:
         """
         if self.is_sound(key, value):
             return False
-        right = self._right_header(value)
-        page_number = _HEADER.unpack(right)[0]
+        address = _address(value)
+        padding = _HEADER.unpack(_header_at(address))[1]
+        right = self._right_header(address, len(value), padding)
         descriptor = os.open(self._data_file, os.O_RDWR | os.O_CLOEXEC)
         try:
-            os.pwrite(descriptor, right, page_number * self._page_bytes)
+            os.pwrite(descriptor, _HEADER.pack(*right), right[0] * self._page_bytes)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -59,20 +64,20 @@ class OverflowPages:
         largest_in_tree = ((self._page_bytes - _HEADER.size) // _LEAST_KEYS_ON_A_PAGE & -2) - 2
         return self._map_address is not None and _NODE_HEADER_BYTES + len(key) + len(value) > largest_in_tree
 
-    def _right_header(self, value: memoryview) -> bytes:
+    def _right_header(self, address: int, num_bytes: int, padding: int) -> tuple[int, int, int, int]:
+        """Page number, padding (in which LMDB leaves what was in its memory), flags and number of pages."""
         assert self._map_address is not None
-        page_number = (_address(value) - _HEADER.size - self._map_address) // self._page_bytes
-        pages = -(-(_HEADER.size + len(value)) // self._page_bytes)
-        padding = _HEADER.unpack(_header_of(value))[1]  # LMDB leaves in it what was in its memory
-        return _HEADER.pack(page_number, padding, _IS_OVERFLOW, pages)
+        page_number = (address - _HEADER.size - self._map_address) // self._page_bytes
+        return page_number, padding, _IS_OVERFLOW, -(-(_HEADER.size + num_bytes) // self._page_bytes)
 
 
-def _header_of(value: memoryview) -> bytes:
-    return ctypes.string_at(_address(value) - _HEADER.size, _HEADER.size)
+def _header_at(address: int) -> bytes:
+    return ctypes.string_at(address - _HEADER.size, _HEADER.size)
 
 
 def _address(value: memoryview) -> int:
-    return np.frombuffer(value, np.uint8).ctypes.data
+    address: int = np.frombuffer(value, np.uint8).__array_interface__["data"][0]
+    return address
 
 
 def _map_address(data_file: Path) -> int | None:

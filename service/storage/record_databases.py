@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import lmdb
 import numpy as np
@@ -49,9 +49,11 @@ _logger = logging.getLogger(__name__)
 class DamagedDatabase(RuntimeError):  # noqa: N818 - as DamagedRecord
     """The database itself is damaged, not only records in it; the message says what to do."""
 
-    def __init__(self, path: str, error: Exception) -> None:
-        super().__init__(
-            f"the database in {path} is damaged: {error}. Stop the service, keep that folder, and restore the last "
+    @classmethod
+    def found_in(cls, path: str, reason: object) -> Self:
+        """For the database of a folder, with what is wrong with it."""
+        return cls(
+            f"the database in {path} is damaged: {reason}. Stop the service, keep that folder, and restore the last "
             "backup into an empty data directory (qaconv-service backup restore)"
         )
 
@@ -100,15 +102,14 @@ class RecordDatabases:
         parts = [transaction.get(key, db=database) for database in self._parts]
         if parts == [None] * len(parts):
             return False
+        entry = encode_set_aside(reason, at_us, DamagedParts(*(part or b"" for part in parts)))
         self._remove(transaction, key)
-        self.put_set_aside(transaction, key, reason, at_us, DamagedParts(*(part or b"" for part in parts)))
+        self.put_set_aside(transaction, key, entry)
         return True
 
-    def put_set_aside(
-        self, transaction: "lmdb.Transaction[bytes]", key: bytes, reason: str, at_us: int, parts: DamagedParts
-    ) -> None:
-        """Keep the bytes of a damaged record."""
-        transaction.put(key, encode_set_aside(reason, at_us, parts), db=self._set_aside)
+    def put_set_aside(self, transaction: "lmdb.Transaction[bytes]", key: bytes, entry: bytes) -> None:
+        """Keep an entry of `set_aside_encoding`."""
+        transaction.put(key, entry, db=self._set_aside)
 
     def used_bytes(self, transaction: "lmdb.Transaction[bytes]") -> int:
         """The pages of all records. Free pages within the file do not count: the next records take them."""
@@ -223,6 +224,13 @@ class RecordDatabases:
                 known.add(key)
                 yield key
         yield from self._strays(transaction, known)
+
+    def walk_set_aside(self, transaction: "lmdb.Transaction[memoryview]") -> Iterator[tuple[bytes, bytes]]:
+        """The keys and entries of those set aside, in a transaction."""
+        if self._set_aside is not None:
+            with self._walking():
+                for key, entry in transaction.cursor(self._set_aside):
+                    yield bytes(key), bytes(entry)
 
     def _feature_map_of(
         self, transaction: "lmdb.Transaction[memoryview]", key: bytes, header: RecordHeader
@@ -348,7 +356,7 @@ class RecordDatabases:
         try:
             yield
         except UNREADABLE_PAGES as error:
-            raise DamagedDatabase(self._environment.path(), error) from None
+            raise DamagedDatabase.found_in(self._environment.path(), error) from None
 
 
 def _open_set_aside(environment: lmdb.Environment) -> lmdb._Database | None:
