@@ -16,6 +16,7 @@ class GalleryDescription:
         bytes_per_detection: of device memory.
         precision: number format of the stored maps.
         other_model: detections on disk whose feature map is of another model; no search compares with them.
+        set_aside: damaged records that are kept and not served.
         cameras: by camera ID, of all detections.
     """
 
@@ -25,6 +26,7 @@ class GalleryDescription:
     device: str
     precision: str
     other_model: int
+    set_aside: int
     cameras: tuple[CameraSummary, ...]
 
 
@@ -40,5 +42,6 @@ async def describe_gallery(components: Components) -> GalleryDescription:
         device=str(components.gallery.device),
         precision=str(dtype).removeprefix("torch."),
         other_model=max(0, components.store.count() - size),
+        set_aside=components.store.count_set_aside(),
         cameras=tuple(await components.index.camera_summary()),
     )

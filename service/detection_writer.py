@@ -5,22 +5,28 @@ an error, the record is on disk, and the steps are repeated until they succeed.
 """
 
 import asyncio
+import logging
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from service.device_operations import DeviceOperations
-from service.errors import Unavailable
+from service.errors import StorageFull, Unavailable
 from service.gallery.slot_table import SlotTable
 from service.inference.device_worker import DeviceWorker
 from service.records import DetectionFilter, DetectionMetadata, DetectionRecord
 from service.storage.detection_store import DetectionStore
 from service.storage.metadata_index import MetadataIndex
+from service.storage.record_databases import DamagedDatabase
+from service.storage.record_encoding import DamagedRecord
 
 Result = TypeVar("Result")
 
 EVERYTHING = DetectionFilter()
+
+_logger = logging.getLogger(__name__)
 
 
 class DetectionWriter:
@@ -61,6 +67,14 @@ class DetectionWriter:
     async def erase(self, detection_id: str, chosen: DetectionFilter = EVERYTHING) -> DetectionMetadata | None:
         """Erases a detection from disk, Redis and device if a filter means it, and returns what it was, else None."""
         return await self._to_the_end(self._erase(detection_id, chosen))
+
+    async def set_aside(self, detection_id: str, reason: str) -> None:
+        """Takes a damaged record out of what is served, as an erasure does; nothing if it is sound by now, or gone.
+
+        Raises:
+            Unavailable: Redis is away; what is set aside on disk is unsettled.
+        """
+        await self._to_the_end(self._set_aside(detection_id, reason))
 
     async def settle(self) -> None:
         """Repeats the later steps of unsettled writes; one that fails again does not keep the others from theirs.
@@ -131,8 +145,28 @@ class DetectionWriter:
                 await self._remove_from_redis_and_device(detection_id)
             return erased[0] if erased else None
 
+    async def _set_aside(self, detection_id: str, reason: str) -> None:
+        async with self._lock(detection_id):
+            if await self._move_aside(detection_id, reason):
+                with self._unsettled_on_failure(detection_id):
+                    await self._remove_from_redis_and_device(detection_id)
+
+    async def _move_aside(self, detection_id: str, reason: str) -> bool:
+        """Moves a damaged record on the disk; whether it is to be served no more. One that cannot be moved is not."""
+        try:
+            is_moved = await self._store.set_aside(detection_id, reason, time.time_ns() // 1000)
+        except (StorageFull, DamagedDatabase) as error:
+            _logger.error("detection %s is damaged (%s) and cannot be set aside: %s", detection_id, reason, error)
+            return True
+        if is_moved:
+            _logger.error("detection %s is damaged and was set aside: %s", detection_id, reason)
+        return is_moved
+
     async def _is_meant(self, detection_id: str, chosen: DetectionFilter) -> bool:
-        metadata = await asyncio.to_thread(self._store.get_metadata, detection_id)
+        try:
+            metadata = await asyncio.to_thread(self._store.get_metadata, detection_id)
+        except DamagedRecord:
+            (metadata,) = await self._index.get([detection_id])  # what was known of it: it is to be erased all the same
         return metadata is not None and chosen.matches(metadata)
 
     async def _require_redis(self) -> None:
@@ -146,7 +180,11 @@ class DetectionWriter:
 
     async def _follow_disk(self, detection_id: str) -> None:
         """Makes Redis and device agree with the disk for one detection."""
-        record = await asyncio.to_thread(self._store.get_record, detection_id)
+        try:
+            record = await asyncio.to_thread(self._store.get_record, detection_id)
+        except DamagedRecord as error:
+            await self._move_aside(detection_id, str(error))
+            record = None
         if record is None:
             await self._remove_from_redis_and_device(detection_id)
             return

@@ -11,13 +11,14 @@ _ERASED_TOGETHER = 64
 
 
 async def erase_detection(components: Components, detection_id: str) -> None:
-    """Erases one detection.
+    """Erases one detection, or the damaged record of one that was set aside.
 
     Raises:
         DetectionNotFound: there is none of that ID.
         Unavailable, QueueFull: try again.
     """
-    if await components.writer.erase(detection_id) is None:
+    is_there = await asyncio.to_thread(components.store.holds, detection_id)  # a damaged one has no metadata to return
+    if await components.writer.erase(detection_id) is None and not is_there:
         raise DetectionNotFound(f"there is no detection {detection_id!r}")
 
 

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 
 import typer
 
+from service.command_line.backup_command import backup_commands
 from service.command_line.command_error import CommandError
 from service.command_line.ingest_command import ingest_command
 from service.command_line.keys_command import keys_application
 from service.command_line.search_command import search_command
 from service.command_line.serve_command import serve_command
+from service.command_line.verify_command import verify_command
 
 application = typer.Typer(
     name="qaconv-service",
@@ -23,6 +25,8 @@ application.command("serve")(serve_command)
 application.command("ingest")(ingest_command)
 application.command("search")(search_command)
 application.add_typer(keys_application, name="keys")
+application.command("verify")(verify_command)
+application.add_typer(backup_commands)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

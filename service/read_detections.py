@@ -1,10 +1,10 @@
 """Looking up what is stored: metadata from Redis, crops and feature maps from the disk."""
 
-import asyncio
 from dataclasses import dataclass
 
 from service.components import Components
-from service.errors import DetectionNotFound, OtherModel
+from service.damaged_detections import not_found, read_sound
+from service.errors import OtherModel
 from service.inference.feature_extraction import FeatureMap
 from service.records import DetectionFilter, DetectionMetadata, DetectionPage
 
@@ -18,28 +18,28 @@ class StoredCrop:
 
 
 async def read_metadata(components: Components, detection_id: str) -> DetectionMetadata:
-    """The metadata of a detection. Raises DetectionNotFound."""
+    """The metadata of a detection. Raises DetectionNotFound, also for one that was damaged and set aside."""
     (metadata,) = await components.index.get([detection_id])
     if metadata is None:
         await components.index.require_in_step()
-        raise DetectionNotFound(f"there is no detection {detection_id!r}")
+        raise await not_found(components, detection_id)
     return metadata
 
 
 async def read_crop(components: Components, detection_id: str) -> StoredCrop:
     """The crop of a detection. Raises DetectionNotFound."""
     metadata = await read_metadata(components, detection_id)
-    content = await asyncio.to_thread(components.store.get_crop, detection_id)
+    (content,) = await read_sound(components, components.store.get_crop, [detection_id])
     if content is None:
-        raise DetectionNotFound(f"there is no detection {detection_id!r}")
+        raise await not_found(components, detection_id)
     return StoredCrop(content, metadata.image_media_type)
 
 
 async def read_feature_map(components: Components, detection_id: str) -> FeatureMap:
     """The feature map of a detection, float16 [d, h, w], of whatever model. Raises DetectionNotFound."""
-    feature_map = await asyncio.to_thread(components.store.get_feature_map, detection_id)
+    (feature_map,) = await read_sound(components, components.store.get_feature_map, [detection_id])
     if feature_map is None:
-        raise DetectionNotFound(f"there is no detection {detection_id!r}")
+        raise await not_found(components, detection_id)
     return feature_map
 
 

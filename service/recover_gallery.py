@@ -25,7 +25,8 @@ async def recover_gallery(components: Components) -> None:
         StorageFull: the disk holds more detections than the gallery's capacity.
     """
     await _wait_for_redis(components)
-    await _fill_device(components)
+    damaged = await _fill_device(components)
+    await _set_aside(components, damaged)
     components.recovery.progress = "done"
     components.recovery.is_done = True
     logger.info("recovered: %d detections on the device", components.slots.size)
@@ -42,7 +43,8 @@ async def keep_in_step(components: Components) -> None:
             if not await components.index.is_in_step():
                 logger.warning("Redis was emptied, restarted or replaced: bringing it in step with the disk")
                 async with components.writer.paused():
-                    await _reconcile_redis(components)
+                    damaged = await _reconcile_redis(components)
+                await _set_aside(components, damaged)
             await components.writer.settle()
         except Unavailable as error:
             logger.warning("not in step with the disk, trying again: %s", error.detail)
@@ -54,7 +56,7 @@ async def keep_in_step(components: Components) -> None:
 async def _wait_for_redis(components: Components) -> None:
     while True:
         try:
-            await _reconcile_redis(components)
+            await _reconcile_redis(components)  # what is damaged is found again when whole records are read
         except Unavailable as error:
             components.recovery.progress = f"waiting for Redis: {error.detail}"
             logger.warning(components.recovery.progress)
@@ -63,19 +65,24 @@ async def _wait_for_redis(components: Components) -> None:
             return
 
 
-async def _reconcile_redis(components: Components) -> None:
+async def _reconcile_redis(components: Components) -> dict[str, str]:
+    """Returns the records whose metadata is damaged, and what is wrong with each."""
     total = components.store.count()
 
     def report(compared: int) -> None:
         components.recovery.progress = f"{compared} of {total} detections compared with Redis"
 
     report(0)
-    result = await components.index.reconcile(components.store.iterate_metadata(), report)
+    damaged: dict[str, str] = {}
+    result = await components.index.reconcile(components.store.iterate_metadata(damaged.__setitem__), report)
     logger.info("Redis: %d of %d detections rewritten, %d removed", result.written, total, result.removed)
+    return damaged
 
 
-async def _fill_device(components: Components) -> None:
-    records = components.store.iterate_records()
+async def _fill_device(components: Components) -> dict[str, str]:
+    """Returns the damaged records, and what is wrong with each."""
+    damaged: dict[str, str] = {}
+    records = components.store.iterate_records(damaged.__setitem__)
     total = components.store.count()
     filled = 0
     while batch := await asyncio.to_thread(_next_comparable, records, components.fingerprint):
@@ -90,6 +97,19 @@ async def _fill_device(components: Components) -> None:
             total - filled,
             total,
             components.fingerprint,
+        )
+    return damaged
+
+
+async def _set_aside(components: Components, damaged: dict[str, str]) -> None:
+    """What cannot be read is no reason not to start: it is kept, named, and not served."""
+    for detection_id, reason in damaged.items():
+        await components.writer.set_aside(detection_id, reason)
+    if number := components.store.count_set_aside():
+        logger.warning(
+            "%d damaged records are set aside and not served: qaconv-service verify names them; send those crops "
+            "again, or erase them",
+            number,
         )
 
 

@@ -14,6 +14,7 @@ from model.correspondences import Correspondence, list_correspondences
 from model.temporal_lifting import LiftingParameters
 from service.best_matches import best_candidates, best_of_groups
 from service.components import Components
+from service.damaged_detections import read_sound
 from service.errors import InvalidField
 from service.gallery.candidate_lifting import LiftedCandidates, LiftingJob
 from service.gallery.candidate_scoring import ScoredCandidates, ScoringJob
@@ -125,7 +126,7 @@ async def _find_itself(components: Components, query: SearchQuery, camera_id: st
         assert query.detection_id is not None
         return {query.detection_id}
     at_once, _ = await components.index.nearby(camera_id, timestamp_us, 1, components.settings.max_nearby)
-    crops = await asyncio.to_thread(lambda: [components.store.get_crop(detection_id) for detection_id in at_once])
+    crops = await read_sound(components, components.store.get_crop, at_once)
     return {detection_id for detection_id, crop in zip(at_once, crops, strict=True) if crop == query.image}
 
 
@@ -200,7 +201,7 @@ async def _match_again(
     components: Components, feature_map: FeatureMap, detection_ids: Sequence[str]
 ) -> list[MatchedPair | None]:
     """Where the query and each detection agree, in float32 from the maps on disk; None for what is gone."""
-    stored = await asyncio.to_thread(lambda: [components.store.get_feature_map(each) for each in detection_ids])
+    stored = await read_sound(components, components.store.get_feature_map, detection_ids)
     there = [gallery_map for gallery_map in stored if gallery_map is not None]
     job = MatchingJob(feature_map, there)
     matched = await components.worker.run_accepted(components.operations.match, job)

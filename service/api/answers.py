@@ -146,6 +146,7 @@ class GalleryAnswer(BaseModel):
     device: str
     precision: str
     other_model: int = Field(description="Stored detections whose feature map is of another model.")
+    set_aside: int = Field(description="Damaged records that are kept on the disk and not served.")
     cameras: list[CameraAnswer]
 
     @classmethod
@@ -158,6 +159,7 @@ class GalleryAnswer(BaseModel):
             device=gallery.device,
             precision=gallery.precision,
             other_model=gallery.other_model,
+            set_aside=gallery.set_aside,
             cameras=[
                 CameraAnswer(
                     camera_id=camera.camera_id,

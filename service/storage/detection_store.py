@@ -22,8 +22,15 @@ from service.records import DetectionMetadata, DetectionRecord
 from service.storage.data_directory_lock import DataDirectoryLock
 from service.storage.disk_reserve import DiskReserve
 from service.storage.group_commit import GroupCommit
-from service.storage.record_databases import OnDamaged, RecordDatabases
-from service.storage.record_encoding import EncodedRecord, encode_key, encode_record
+from service.storage.record_databases import (
+    MAX_DATABASES,
+    UNREADABLE_PAGES,
+    DamagedDatabase,
+    OnDamaged,
+    RecordDatabases,
+)
+from service.storage.record_encoding import DamagedRecord, EncodedRecord, encode_key, encode_record
+from service.storage.set_aside_encoding import SetAsideRecord
 
 Result = TypeVar("Result")
 
@@ -31,6 +38,9 @@ Result = TypeVar("Result")
 # 4 KiB; the reserve, of the memory map and of the disk, therefore lets a full store still be emptied.
 _DELETED_IN_ONE_TRANSACTION = 64
 _RESERVE_BYTES = 4 * 2**20
+
+# Where a backup is restored to before it is whole (`backup_restoration`).
+RESTORING = "restoring"
 
 _LARGEST_PAGE_BYTES = 65536
 _FULL_DISK_BYTES = 2**20
@@ -41,6 +51,10 @@ _logger = logging.getLogger(__name__)
 def log_damaged(detection_id: str, reason: str) -> None:
     """Report a damaged record to the log; what iterating does unless it is given something else to do."""
     _logger.error("the record of detection %s is damaged and was skipped: %s", detection_id, reason)
+
+
+class RestoreInterrupted(RuntimeError):  # noqa: N818 - as DataDirectoryInUse
+    """A data directory holds part of a backup."""
 
 
 class DetectionStore:
@@ -71,16 +85,22 @@ class DetectionStore:
 
         Raises:
             DataDirectoryInUse: another process has this directory.
+            RestoreInterrupted: a backup was being restored into it, and is not whole.
+            DamagedDatabase: what is there is no database any more.
             lmdb.Error: what is there cannot be opened.
         """
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = DataDirectoryLock.acquire(data_dir)
         try:
+            _refuse_interrupted_restore(data_dir)
             records_dir = data_dir / "records"
             records_dir.mkdir(mode=0o700, exist_ok=True)
             map_size = -(-capacity_bytes // _LARGEST_PAGE_BYTES) * _LARGEST_PAGE_BYTES + _RESERVE_BYTES
-            environment = lmdb.open(os.fspath(records_dir), map_size=map_size, max_dbs=3, mode=0o600)
-            return cls(environment, lock, capacity_bytes, max_waiting)
+            try:
+                environment = lmdb.open(os.fspath(records_dir), map_size=map_size, max_dbs=MAX_DATABASES, mode=0o600)
+                return cls(environment, lock, capacity_bytes, max_waiting)
+            except (lmdb.InvalidError, lmdb.VersionMismatchError, *UNREADABLE_PAGES) as error:
+                raise DamagedDatabase.found_in(os.fspath(records_dir), error) from error
         except BaseException:
             lock.release()
             raise
@@ -128,6 +148,34 @@ class DetectionStore:
             erased += await self._delete_together([encode_key(each) for each in part], continues=start > 0)
         return erased
 
+    async def set_aside(self, detection_id: str, reason: str, at_us: int) -> bool:
+        """Move a damaged record to those set aside, its bytes with it; nothing where it is sound by now, or gone.
+
+        Nobody else may write the same detection meanwhile.
+
+        Args:
+            detection_id: whose record it is.
+            reason: what was wrong with it.
+            at_us: when.
+
+        Returns:
+            Whether it was moved.
+
+        Raises:
+            StorageFull, QueueFull, lmdb.Error: as `put`; it stays where it is.
+            DamagedDatabase: LMDB cannot move it.
+        """
+        key = encode_key(detection_id)
+
+        def move(transaction: "lmdb.Transaction[bytes]") -> bool:
+            try:
+                self._databases.require_sound(detection_id)
+            except DamagedRecord:
+                return self._databases.set_aside(transaction, key, reason, at_us)
+            return False
+
+        return await self._write_with_reserve(move, continues=True)
+
     def get_metadata(self, detection_id: str) -> DetectionMetadata | None:
         """The metadata of a detection; None if there is none. Raises DamagedRecord if it cannot be read."""
         return self._databases.get_metadata(detection_id)
@@ -137,16 +185,28 @@ class DetectionStore:
         return self._databases.get_record(detection_id)
 
     def get_crop(self, detection_id: str) -> bytes | None:
-        """The image file of a detection as it was sent; None if there is none."""
+        """The image file of a detection as it was sent; None if there is none. Raises DamagedRecord."""
         return self._databases.get_crop(detection_id)
 
     def get_feature_map(self, detection_id: str) -> npt.NDArray[np.float16] | None:
         """The feature map of a detection, float16 [d, h, w]; None if there is none. Raises DamagedRecord."""
         return self._databases.get_feature_map(detection_id)
 
+    def holds(self, detection_id: str) -> bool:
+        """Whether there is anything of a detection: a record, a damaged one, or one that was set aside."""
+        return self._databases.holds(detection_id)
+
+    def is_set_aside(self, detection_id: str) -> bool:
+        """Whether a damaged record of that ID is set aside."""
+        return self._databases.is_set_aside(detection_id)
+
     def count(self) -> int:
-        """How many records there are."""
+        """How many records there are, without those set aside."""
         return self._databases.count()
+
+    def count_set_aside(self) -> int:
+        """How many damaged records are set aside."""
+        return self._databases.count_set_aside()
 
     def used_bytes(self) -> int:
         """How much of the capacity the records take."""
@@ -161,6 +221,10 @@ class DetectionStore:
         """All records, ordered by ID; what is damaged goes to `on_damaged(detection_id, reason)` and is skipped."""
         return self._databases.iterate_records(on_damaged)
 
+    def iterate_set_aside(self) -> Iterator[SetAsideRecord]:
+        """The damaged records that were set aside, ordered by ID. `delete` erases them as it does the others."""
+        return self._databases.iterate_set_aside()
+
     def _put_within_capacity(self, transaction: "lmdb.Transaction[bytes]", record: EncodedRecord) -> bool:
         is_new = self._databases.put(transaction, record)
         if self._databases.used_bytes(transaction) > self._capacity_bytes:
@@ -168,24 +232,33 @@ class DetectionStore:
         return is_new
 
     async def _delete_together(self, keys: Sequence[bytes], *, continues: bool) -> list[DetectionMetadata]:
-        try:
-            return await self._write(lambda transaction: self._databases.delete(transaction, keys), continues=continues)
-        except StorageFull:
-            erased = await self._write(lambda transaction: self._delete_with_reserve(transaction, keys), continues=True)
-            await asyncio.to_thread(self._reserve.hold)
-            return erased
+        return await self._write_with_reserve(
+            lambda transaction: self._databases.delete(transaction, keys), continues=continues
+        )
 
-    def _delete_with_reserve(
-        self, transaction: "lmdb.Transaction[bytes]", keys: Sequence[bytes]
-    ) -> list[DetectionMetadata]:
-        self._reserve.release()  # by the writer itself, so that few other writes can take the space first
-        return self._databases.delete(transaction, keys)
+    async def _write_with_reserve(
+        self, apply: Callable[["lmdb.Transaction[bytes]"], Result], *, continues: bool
+    ) -> Result:
+        """A write that is not to fail for want of space."""
+
+        def apply_without_reserve(transaction: "lmdb.Transaction[bytes]") -> Result:
+            self._reserve.release()  # by the writer itself, so that few other writes can take the space first
+            return apply(transaction)
+
+        try:
+            return await self._write(apply, continues=continues)
+        except StorageFull:
+            result = await self._write(apply_without_reserve, continues=True)
+            await asyncio.to_thread(self._reserve.hold)
+            return result
 
     async def _write(self, apply: Callable[["lmdb.Transaction[bytes]"], Result], *, continues: bool = False) -> Result:
         try:
             return await self._writer.write(apply, continues=continues)
         except lmdb.MapFullError:
             raise self._capacity_exhausted() from None
+        except UNREADABLE_PAGES as error:
+            raise DamagedDatabase.found_in(self._environment.path(), error) from error
         except lmdb.Error as error:
             if self._is_disk_full(error):
                 raise self._disk_exhausted() from None
@@ -211,4 +284,12 @@ class DetectionStore:
         return StorageFull(
             f"the disk of {self._environment.path()} is full: {self._free_disk_bytes():,} bytes are free; the "
             f"records take {self.used_bytes():,}. Free space on that disk, or erase detections"
+        )
+
+
+def _refuse_interrupted_restore(data_dir: Path) -> None:
+    if (data_dir / RESTORING).exists():
+        raise RestoreInterrupted(
+            f"a backup was being restored into {data_dir} and did not come to its end: run qaconv-service backup "
+            "restore again, or empty that directory"
         )

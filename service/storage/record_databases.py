@@ -1,68 +1,115 @@
-"""The three LMDB databases of an environment that hold the records: metadata, feature maps and crops by detection ID.
+"""The LMDB databases of an environment that hold the records: metadata, feature maps and crops by detection ID, and by
+the same ID the damaged records that were set aside.
 
 What happens inside transactions is here; when writes are committed, and what is answered, is `detection_store`'s.
 """
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self, TypeVar
 
 import lmdb
 import numpy as np
 import numpy.typing as npt
 
 from service.records import DetectionMetadata, DetectionRecord
+from service.storage.overflow_pages import OverflowPages
 from service.storage.record_encoding import (
     DamagedRecord,
     EncodedRecord,
+    RecordHeader,
+    check_part,
     decode_feature_map,
+    decode_header,
+    decode_key,
     decode_metadata,
     encode_key,
 )
+from service.storage.set_aside_encoding import DamagedParts, SetAsideRecord, decode_set_aside, encode_set_aside
 
 Item = TypeVar("Item")
 OnDamaged = Callable[[str, str], None]
+
+# How many named databases an environment may have; a table of that size is kept in memory.
+MAX_DATABASES = 16
 
 # Read transactions are kept short, because pages that a reader may still see cannot be used again: 1,000 metadata
 # are below a megabyte, 32 whole records about two.
 _METADATA_IN_ONE_READ = 1000
 _RECORDS_IN_ONE_READ = 32
 
+# What LMDB finds wrong with its own pages. After one of them a transaction is of no more use.
+UNREADABLE_PAGES = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.BadTxnError)
+
 _logger = logging.getLogger(__name__)
 
 
+class DamagedDatabase(RuntimeError):  # noqa: N818 - as DamagedRecord
+    """The database itself is damaged, not only records in it; the message says what to do."""
+
+    @classmethod
+    def found_in(cls, path: str, reason: object) -> Self:
+        """For the database of a folder, with what is wrong with it."""
+        return cls(
+            f"the database in {path} is damaged: {reason}. Stop the service, keep that folder, and restore the last "
+            "backup into an empty data directory (qaconv-service backup restore)"
+        )
+
+
 class RecordDatabases:
-    """Reading, writing and walking records. Each of the three databases has an entry for every record."""
+    """Reading, writing and walking records. Metadata, feature maps and crops have an entry for every record.
+
+    Reading a part holds it against its checksum and raises DamagedRecord where it is not what was written.
+    """
 
     def __init__(self, environment: lmdb.Environment) -> None:
         self._environment = environment
         self._metadata = environment.open_db(b"metadata")
         self._feature_maps = environment.open_db(b"feature_maps")
         self._crops = environment.open_db(b"crops")
-        self._all = (self._metadata, self._feature_maps, self._crops)
+        self._set_aside = _open_set_aside(environment)
+        self._parts = (self._metadata, self._feature_maps, self._crops)
+        self._all = self._parts if self._set_aside is None else (*self._parts, self._set_aside)
+        self._pages = OverflowPages(Path(environment.path()) / "data.mdb", environment.stat()["psize"])
 
     def put(self, transaction: "lmdb.Transaction[bytes]", record: EncodedRecord) -> bool:
-        """Write a record; True if there was none of that ID before."""
+        """Write a record, also in the place of a damaged one; True if there was none of that ID before."""
+        self._mend_pages(record.key)
         is_new = transaction.get(record.key, db=self._metadata) is None
         transaction.put(record.key, record.metadata, db=self._metadata)
         transaction.put(record.key, record.feature_map, db=self._feature_maps)
         transaction.put(record.key, record.crop, db=self._crops)
+        transaction.delete(record.key, db=self._set_aside)
         return is_new
 
     def delete(self, transaction: "lmdb.Transaction[bytes]", keys: Sequence[bytes]) -> list[DetectionMetadata]:
-        """Erase records; the metadata of those that were there. A damaged one is erased and logged, not returned."""
+        """Erase records, those that were set aside too; the metadata of those that were there.
+
+        A damaged one is erased and logged, and returned only if its metadata is sound.
+        """
         erased = []
         for key in keys:
-            value = transaction.get(key, db=self._metadata)
-            for database in self._all:
-                transaction.delete(key, db=database)
-            if value is None:
-                continue
-            try:
-                erased.append(decode_metadata(value))
-            except DamagedRecord as error:
-                _logger.warning("the damaged record of detection %s was erased: %s", key.decode("ascii"), error)
+            metadata = self._metadata_to_erase(transaction, key)
+            self._remove(transaction, key)
+            if metadata is not None:
+                erased.append(metadata)
         return erased
+
+    def set_aside(self, transaction: "lmdb.Transaction[bytes]", key: bytes, reason: str, at_us: int) -> bool:
+        """Move what there is of a record to those set aside; False where nothing is there."""
+        parts = [transaction.get(key, db=database) for database in self._parts]
+        if parts == [None] * len(parts):
+            return False
+        entry = encode_set_aside(reason, at_us, DamagedParts(*(part or b"" for part in parts)))
+        self._remove(transaction, key)
+        self.put_set_aside(transaction, key, entry)
+        return True
+
+    def put_set_aside(self, transaction: "lmdb.Transaction[bytes]", key: bytes, entry: bytes) -> None:
+        """Keep an entry of `set_aside_encoding`."""
+        transaction.put(key, entry, db=self._set_aside)
 
     def used_bytes(self, transaction: "lmdb.Transaction[bytes]") -> int:
         """The pages of all records. Free pages within the file do not count: the next records take them."""
@@ -75,38 +122,140 @@ class RecordDatabases:
         with self._environment.begin() as transaction:
             return transaction.stat(self._metadata)["entries"]
 
+    def count_set_aside(self) -> int:
+        """How many damaged records are set aside."""
+        if self._set_aside is None:
+            return 0
+        with self._environment.begin() as transaction:
+            return transaction.stat(self._set_aside)["entries"]
+
+    def is_set_aside(self, detection_id: str) -> bool:
+        """Whether a damaged record of that ID is set aside."""
+        assert self._set_aside is not None
+        with self._environment.begin(buffers=True) as transaction:
+            return transaction.get(encode_key(detection_id), db=self._set_aside) is not None
+
+    def holds(self, detection_id: str) -> bool:
+        """Whether there is anything of a detection, sound, damaged or set aside."""
+        key = encode_key(detection_id)
+        with self._environment.begin(buffers=True) as transaction, self._reading_pages():
+            return any(transaction.get(key, db=database) is not None for database in self._all)
+
+    def require_sound(self, detection_id: str) -> None:
+        """Raises DamagedRecord unless all parts of a detection can be read, or none is there."""
+        key = encode_key(detection_id)
+        with self._environment.begin(buffers=True) as transaction, self._reading_pages():
+            value = transaction.get(key, db=self._metadata)
+            if value is not None:
+                self.read_record(transaction, key, bytes(value))
+            elif any(transaction.get(key, db=database) is not None for database in self._parts):
+                raise DamagedRecord("there is no metadata")
+
     def get_metadata(self, detection_id: str) -> DetectionMetadata | None:
         """The metadata of a detection; None if there is none. Raises DamagedRecord if it cannot be read."""
         key = encode_key(detection_id)
-        with self._environment.begin() as transaction:
+        with self._environment.begin() as transaction, self._reading_pages():
             value = transaction.get(key, db=self._metadata)
-        return None if value is None else _metadata_of(key, value)
+        return None if value is None else _header_of(key, value).metadata
 
     def get_record(self, detection_id: str) -> DetectionRecord | None:
         """The whole record of a detection; None if there is none. Raises DamagedRecord if it cannot be read."""
         key = encode_key(detection_id)
-        with self._environment.begin(buffers=True) as transaction:
+        with self._environment.begin(buffers=True) as transaction, self._reading_pages():
             value = transaction.get(key, db=self._metadata)
-            return None if value is None else self._record_of(transaction, key, bytes(value))
+            return None if value is None else self.read_record(transaction, key, bytes(value))
 
     def get_crop(self, detection_id: str) -> bytes | None:
-        """The image file of a detection as it was sent; None if there is none."""
-        with self._environment.begin() as transaction:
-            return transaction.get(encode_key(detection_id), db=self._crops)
+        """The image file of a detection as it was sent; None if there is none. Raises DamagedRecord."""
+        key = encode_key(detection_id)
+        with self._environment.begin(buffers=True) as transaction, self._reading_pages():
+            value = transaction.get(key, db=self._metadata)
+            return None if value is None else self._crop_of(transaction, key, _header_of(key, bytes(value)))
 
     def get_feature_map(self, detection_id: str) -> npt.NDArray[np.float16] | None:
         """The feature map of a detection, float16 [d, h, w]; None if there is none. Raises DamagedRecord."""
-        with self._environment.begin(buffers=True) as transaction:
-            value = transaction.get(encode_key(detection_id), db=self._feature_maps)
-            return None if value is None else decode_feature_map(value)
+        key = encode_key(detection_id)
+        with self._environment.begin(buffers=True) as transaction, self._reading_pages():
+            value = transaction.get(key, db=self._metadata)
+            return None if value is None else self._feature_map_of(transaction, key, _header_of(key, bytes(value)))
 
     def iterate_metadata(self, on_damaged: OnDamaged) -> Iterator[DetectionMetadata]:
         """All metadata, ordered by ID; what is damaged goes to `on_damaged(detection_id, reason)` and is skipped."""
-        return self._iterate(lambda _, key, value: _metadata_of(key, value), _METADATA_IN_ONE_READ, on_damaged)
+        return self._iterate(lambda _, key, value: _header_of(key, value).metadata, _METADATA_IN_ONE_READ, on_damaged)
 
     def iterate_records(self, on_damaged: OnDamaged) -> Iterator[DetectionRecord]:
-        """All records, ordered by ID; what is damaged goes to `on_damaged(detection_id, reason)` and is skipped."""
-        return self._iterate(self._record_of, _RECORDS_IN_ONE_READ, on_damaged)
+        """All records, ordered by ID; what is damaged goes to `on_damaged(detection_id, reason)` and is skipped.
+
+        Then feature maps and crops without metadata, which are damaged too.
+        """
+        yield from self._iterate(self.read_record, _RECORDS_IN_ONE_READ, on_damaged)
+        self._report_strays(on_damaged)
+
+    def iterate_set_aside(self) -> Iterator[SetAsideRecord]:
+        """The damaged records that were set aside, ordered by ID."""
+        start = b""
+        while self._set_aside and (entries := self._entries_from(self._set_aside, start, _RECORDS_IN_ONE_READ)):
+            yield from (decode_set_aside(decode_key(key), value) for key, value in entries)
+            start = _after(entries[-1][0])
+
+    def read_record(self, transaction: "lmdb.Transaction[memoryview]", key: bytes, value: bytes) -> DetectionRecord:
+        """The record whose metadata's bytes were read in a transaction. Raises DamagedRecord if it cannot be read."""
+        header = _header_of(key, value)
+        feature_map = self._feature_map_of(transaction, key, header)
+        return DetectionRecord(header.metadata, feature_map, self._crop_of(transaction, key, header))
+
+    def read_encoded(
+        self, transaction: "lmdb.Transaction[memoryview]", key: bytes
+    ) -> tuple[DetectionMetadata, EncodedRecord]:
+        """A whole record as its bytes, which were checked as `read_record` does. Raises DamagedRecord."""
+        parts = self.read_parts(transaction, key)
+        record = self.read_record(transaction, key, parts.metadata)
+        return record.metadata, EncodedRecord(key, parts.metadata, parts.feature_map, record.crop)
+
+    def read_parts(self, transaction: "lmdb.Transaction[memoryview]", key: bytes) -> DamagedParts:
+        """The bytes of a record as they are, unchecked; empty where a part is not there."""
+        return DamagedParts(*(bytes(transaction.get(key, db=database) or b"") for database in self._parts))
+
+    def walk(self, transaction: "lmdb.Transaction[memoryview]") -> Iterator[bytes]:
+        """The keys of all records in a transaction, in order, then those of parts without metadata."""
+        known: set[bytes] = set()
+        with self._walking():
+            for key in map(bytes, transaction.cursor(self._metadata).iternext(values=False)):
+                known.add(key)
+                yield key
+        yield from self._strays(transaction, known)
+
+    def walk_set_aside(self, transaction: "lmdb.Transaction[memoryview]") -> Iterator[tuple[bytes, bytes]]:
+        """The keys and entries of those set aside, in a transaction."""
+        if self._set_aside is not None:
+            with self._walking():
+                for key, entry in transaction.cursor(self._set_aside):
+                    yield bytes(key), bytes(entry)
+
+    def _feature_map_of(
+        self, transaction: "lmdb.Transaction[memoryview]", key: bytes, header: RecordHeader
+    ) -> npt.NDArray[np.float16]:
+        value = self._part(transaction, key, self._feature_maps, "feature map", header.feature_map_sha256)
+        return decode_feature_map(value)
+
+    def _crop_of(self, transaction: "lmdb.Transaction[memoryview]", key: bytes, header: RecordHeader) -> bytes:
+        return bytes(self._part(transaction, key, self._crops, "crop", header.crop_sha256))
+
+    def _part(
+        self,
+        transaction: "lmdb.Transaction[memoryview]",
+        key: bytes,
+        database: lmdb._Database,
+        name: str,
+        expected_sha256: str | None,
+    ) -> memoryview:
+        value = transaction.get(key, db=database)
+        if value is None:
+            raise DamagedRecord(f"there is no {name}")
+        check_part(name, value, expected_sha256)
+        if not self._pages.is_sound(key, value):
+            raise DamagedRecord(f"the header of the {name}'s pages is not the one that belongs there")
+        return value
 
     def _iterate(
         self,
@@ -115,42 +264,116 @@ class RecordDatabases:
         on_damaged: OnDamaged,
     ) -> Iterator[Item]:
         start = b""
-        while True:
-            items: list[Item] = []
-            with self._environment.begin(buffers=True) as transaction:
-                keys_and_values = self._metadata_from(transaction, start, in_one_read)
-                for key, value in keys_and_values:
-                    try:
-                        items.append(decode(transaction, key, value))
-                    except DamagedRecord as error:
-                        on_damaged(key.decode("ascii", "backslashreplace"), str(error))
+        while entries := self._entries_from(self._metadata, start, in_one_read):
+            items, start = self._decode_entries(decode, entries, on_damaged)
             yield from items
-            if len(keys_and_values) < in_one_read:
-                return
-            start = keys_and_values[-1][0] + b"\0"  # the smallest key after the last one
 
-    def _metadata_from(
-        self, transaction: "lmdb.Transaction[memoryview]", start: bytes, limit: int
-    ) -> list[tuple[bytes, bytes]]:
+    def _decode_entries(
+        self,
+        decode: Callable[["lmdb.Transaction[memoryview]", bytes, bytes], Item],
+        entries: Sequence[tuple[bytes, bytes]],
+        on_damaged: OnDamaged,
+    ) -> tuple[list[Item], bytes]:
+        """What was read, and where to go on: after a page that LMDB cannot read, in another transaction."""
+        items: list[Item] = []
+        with self._environment.begin(buffers=True) as transaction:
+            for key, value in entries:
+                try:
+                    items.append(decode(transaction, key, value))
+                except DamagedRecord as error:
+                    on_damaged(decode_key(key), str(error))
+                except UNREADABLE_PAGES as error:
+                    on_damaged(decode_key(key), f"its pages cannot be read: {error}")
+                    return items, _after(key)
+        return items, _after(entries[-1][0])
+
+    def _entries_from(self, database: lmdb._Database, start: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """The entries from a key on, in the order of their keys.
+
+        Raises:
+            DamagedDatabase: LMDB cannot walk them, or they are in another order, in which nothing can be found.
+        """
         found: list[tuple[bytes, bytes]] = []
-        with transaction.cursor(self._metadata) as cursor:
-            is_there = cursor.set_range(start) if start else cursor.first()
+        with self._walking(), self._environment.begin(buffers=True) as transaction, transaction.cursor(database) as at:
+            is_there = at.set_range(start) if start else at.first()
             while is_there and len(found) < limit:
-                found.append((bytes(cursor.key()), bytes(cursor.value())))
-                is_there = cursor.next()
+                key = bytes(at.key())
+                if key < start:
+                    raise lmdb.CorruptedError(f"the key {key!r} stands behind {start!r}")
+                found.append((key, bytes(at.value())))
+                start = _after(key)
+                is_there = at.next()
         return found
 
-    def _record_of(self, transaction: "lmdb.Transaction[memoryview]", key: bytes, value: bytes) -> DetectionRecord:
-        metadata = _metadata_of(key, value)
-        feature_map = transaction.get(key, db=self._feature_maps)
-        crop = transaction.get(key, db=self._crops)
-        if feature_map is None or crop is None:
-            raise DamagedRecord(f"there is no {'feature map' if feature_map is None else 'crop'}")
-        return DetectionRecord(metadata, decode_feature_map(feature_map), bytes(crop))
+    def _report_strays(self, on_damaged: OnDamaged) -> None:
+        with self._environment.begin(buffers=True) as transaction:
+            with self._walking():
+                known = set(map(bytes, transaction.cursor(self._metadata).iternext(values=False)))
+            for key in self._strays(transaction, known):
+                on_damaged(decode_key(key), "there is no metadata")
+
+    def _strays(self, transaction: "lmdb.Transaction[memoryview]", known: set[bytes]) -> list[bytes]:
+        """Feature maps and crops of which there is no metadata."""
+        strays: set[bytes] = set()
+        with self._walking():
+            for database in (self._feature_maps, self._crops):
+                strays |= set(map(bytes, transaction.cursor(database).iternext(values=False))) - known
+        return sorted(strays)
+
+    def _metadata_to_erase(self, transaction: "lmdb.Transaction[bytes]", key: bytes) -> DetectionMetadata | None:
+        value = transaction.get(key, db=self._metadata)
+        if value is None:
+            entry = transaction.get(key, db=self._set_aside)
+            return None if entry is None else decode_set_aside(decode_key(key), entry).metadata
+        try:
+            return decode_metadata(value)
+        except DamagedRecord as error:
+            _logger.warning("the damaged record of detection %s was erased: %s", decode_key(key), error)
+            return None
+
+    def _remove(self, transaction: "lmdb.Transaction[bytes]", key: bytes) -> None:
+        self._mend_pages(key)
+        for database in self._all:
+            transaction.delete(key, db=database)
+
+    def _mend_pages(self, key: bytes) -> None:
+        """Before LMDB frees the pages of what is committed of a record."""
+        with self._environment.begin(buffers=True) as committed:
+            for database in self._all:
+                value = committed.get(key, db=database)
+                if value is not None and self._pages.mend(key, value):
+                    _logger.error("a page header of detection %s was damaged and was put right", decode_key(key))
+
+    @contextmanager
+    def _reading_pages(self) -> Iterator[None]:
+        try:
+            yield
+        except UNREADABLE_PAGES as error:
+            raise DamagedRecord(f"its pages cannot be read: {error}") from None
+
+    @contextmanager
+    def _walking(self) -> Iterator[None]:
+        try:
+            yield
+        except UNREADABLE_PAGES as error:
+            raise DamagedDatabase.found_in(self._environment.path(), error) from None
 
 
-def _metadata_of(key: bytes, value: bytes) -> DetectionMetadata:
-    metadata = decode_metadata(value)
-    if metadata.detection_id.encode() != key:
-        raise DamagedRecord(f"metadata is that of detection {metadata.detection_id!r}")
-    return metadata
+def _open_set_aside(environment: lmdb.Environment) -> lmdb._Database | None:
+    """None in an environment of the first format that is only read."""
+    try:
+        return environment.open_db(b"set_aside")
+    except (lmdb.ReadonlyError, lmdb.NotFoundError):
+        return None
+
+
+def _after(key: bytes) -> bytes:
+    """The smallest key after one."""
+    return key + b"\0"
+
+
+def _header_of(key: bytes, value: bytes) -> RecordHeader:
+    header = decode_header(value)
+    if header.metadata.detection_id != decode_key(key):
+        raise DamagedRecord(f"metadata is that of detection {header.metadata.detection_id!r}")
+    return header

@@ -148,7 +148,7 @@ async def test_damaged_records_are_reported_and_skipped(data_dir: Path, make_rec
     assert [each.metadata.detection_id for each in records] == ["a", "e"]
     assert [name for name, _ in reports] == ["b", "c", "d"]
     assert "not JSON" in reports[0][1]
-    assert "9 bytes" in reports[1][1]
+    assert "feature map's SHA-256" in reports[1][1]
     assert reports[2][1] == "there is no crop"
     assert [each.detection_id for each in store.iterate_metadata()] == ["a", "c", "d", "e"]
     with pytest.raises(DamagedRecord):

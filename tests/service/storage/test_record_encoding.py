@@ -1,44 +1,118 @@
 import json
 from dataclasses import fields, replace
+from hashlib import sha256
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from service.records import DetectionMetadata
+from service.records import DetectionMetadata, DetectionRecord
 from service.storage.record_encoding import (
     DamagedRecord,
+    EncodedRecord,
+    RecordHeader,
+    check_part,
     decode_feature_map,
+    decode_header,
+    decode_key,
     decode_metadata,
     encode_feature_map,
-    encode_metadata,
+    encode_header,
+    encode_key,
+    encode_record,
 )
+from tests.service.storage.first_format import OLD_CROP, OLD_FEATURE_MAP, OLD_METADATA, OLD_RECORD
 
 METADATA = DetectionMetadata("a:1", "c1", -5, "t", None, 60, 160, "image/png", "ff", 7)
 
 
 @pytest.mark.parametrize("metadata", [METADATA, replace(METADATA, track_id=None, person_id="p", timestamp_us=2**53)])
 def test_metadata_come_back_as_they_went(metadata: DetectionMetadata) -> None:
-    assert decode_metadata(encode_metadata(metadata)) == metadata
+    header = RecordHeader(metadata, "ab", "cd")
+    assert decode_header(encode_header(header)) == header
+    assert decode_metadata(encode_header(header)) == metadata
 
 
-def test_metadata_say_their_version_and_every_field() -> None:
-    written = json.loads(encode_metadata(METADATA))
-    assert written.pop("version") == 1
-    assert list(written) == [each.name for each in fields(DetectionMetadata)]
+def test_metadata_say_their_version_and_every_field_behind_their_checksum() -> None:
+    value = encode_header(RecordHeader(METADATA, "ab", "cd"))
+    assert value[:4] == b"QAM2"
+    assert value[4:36] == sha256(value[36:]).digest()
+    written = json.loads(value[36:])
+    assert written.pop("version") == 2
+    assert list(written) == [*(each.name for each in fields(DetectionMetadata)), "feature_map_sha256", "crop_sha256"]
+    assert (written["feature_map_sha256"], written["crop_sha256"]) == ("ab", "cd")
+
+
+def test_a_record_of_the_first_format_is_read_without_checksums() -> None:
+    header = decode_header(OLD_METADATA)
+    assert header == RecordHeader(OLD_RECORD.metadata, None, None)
+    check_part("crop", OLD_CROP, header.crop_sha256)
+    np.testing.assert_array_equal(decode_feature_map(OLD_FEATURE_MAP), OLD_RECORD.feature_map)
+    assert encode_feature_map(OLD_RECORD.feature_map) == OLD_FEATURE_MAP
+
+
+# SHA-256 of "abc" is the first example of FIPS 180-2.
+def test_the_checksum_of_a_part_is_its_sha256() -> None:
+    metadata = replace(METADATA, detection_id="x")
+    encoded = encode_record(DetectionRecord(metadata, np.ones((1, 1, 1), np.float16), b"abc"))
+    header = decode_header(encoded.metadata)
+    assert header.crop_sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    check_part("crop", encoded.crop, header.crop_sha256)
+    check_part("feature map", memoryview(encoded.feature_map), header.feature_map_sha256)
+    with pytest.raises(DamagedRecord, match="the crop's SHA-256"):
+        check_part("crop", b"abd", header.crop_sha256)
+
+
+def read_strictly(record: EncodedRecord) -> None:
+    header = decode_header(record.metadata)
+    check_part("feature map", record.feature_map, header.feature_map_sha256)
+    check_part("crop", record.crop, header.crop_sha256)
+
+
+@given(at=st.integers(0, 10**6), change=st.integers(1, 255), part=st.sampled_from(["metadata", "feature_map", "crop"]))
+def test_every_changed_byte_is_found(at: int, change: int, part: str) -> None:
+    record = DetectionRecord(METADATA, np.arange(30, dtype=np.float16).reshape(2, 3, 5), b"a crop" * 20)
+    encoded = encode_record(record)
+    value = bytearray(getattr(encoded, part))
+    value[at % len(value)] ^= change
+    damaged = replace(encoded, **{part: bytes(value)})
+    with pytest.raises(DamagedRecord):
+        read_strictly(damaged)
+
+
+@given(length=st.integers(0, 400))
+def test_metadata_that_were_cut_are_found(length: int) -> None:
+    value = encode_header(RecordHeader(METADATA, "a" * 64, "b" * 64))
+    with pytest.raises(DamagedRecord):
+        decode_header(value[: min(length, len(value) - 1)])
+
+
+@pytest.mark.parametrize("key", [b"a:1", bytes(range(1, 256))])
+def test_any_key_has_an_id_and_any_id_its_key(key: bytes) -> None:
+    assert encode_key(decode_key(key)) == key
+
+
+def checked(text: bytes) -> bytes:
+    return b"QAM2" + sha256(text).digest() + text
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (b"", "not JSON"),
-        (b"\xff", "not JSON"),
-        (b"[1]", "JSON list"),
-        (b"{}", "version None; this service reads version 1"),
-        (encode_metadata(METADATA).replace(b'"version":1', b'"version":2'), "version 2"),
-        (encode_metadata(METADATA).replace(b'"camera_id"', b'"camera"'), r"\['camera', 'camera_id'\]"),
-        (encode_metadata(METADATA).replace(b'"timestamp_us":-5', b'"timestamp_us":-5.5'), r"timestamp_us is -5\.5"),
-        (encode_metadata(METADATA).replace(b'"image_width":60', b'"image_width":true'), "image_width is True"),
-        (encode_metadata(METADATA).replace(b'"camera_id":"c1"', b'"camera_id":null'), "camera_id is None"),
+        (b"", "neither"),
+        (b"{\xff", "not JSON"),
+        (b"{", "not JSON"),
+        (b"[1]", "neither"),
+        (checked(b"[1]"), "JSON list"),
+        (b"{}", "version None, not 1"),
+        (OLD_METADATA.replace(b'"version":1', b'"version":2'), "version 2, not 1"),
+        (checked(OLD_METADATA), "version 1, not 2"),
+        (b"QAM2" + bytes(32) + OLD_METADATA, "SHA-256"),
+        (OLD_METADATA.replace(b'"camera_id"', b'"camera"'), r"\['camera', 'camera_id'\]"),
+        (OLD_METADATA.replace(b'_us":1790000000000000', b'_us":-5.5'), r"timestamp_us is -5\.5"),
+        (OLD_METADATA.replace(b'"image_width":60', b'"image_width":true'), "image_width is True"),
+        (OLD_METADATA.replace(b'"camera_id":"c1"', b'"camera_id":null'), "camera_id is None"),
     ],
 )
 def test_other_metadata_are_damaged(value: bytes, message: str) -> None:
