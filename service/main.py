@@ -7,6 +7,8 @@ import typer
 
 from service.command_line.command_error import CommandError
 from service.command_line.ingest_command import ingest_command
+from service.command_line.reindex_command import reindex_command
+from service.command_line.reindex_report_command import reindex_report_command
 from service.command_line.search_command import search_command
 from service.command_line.serve_command import serve_command
 
@@ -21,6 +23,8 @@ application = typer.Typer(
 application.command("serve")(serve_command)
 application.command("ingest")(ingest_command)
 application.command("search")(search_command)
+application.command("reindex")(reindex_command)
+application.command("reindex-report")(reindex_report_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -22,17 +22,17 @@ from service.records import DetectionMetadata, DetectionRecord
 from service.storage.data_directory_lock import DataDirectoryLock
 from service.storage.disk_reserve import DiskReserve
 from service.storage.group_commit import GroupCommit
+from service.storage.model_switch import ModelSwitch
 from service.storage.record_databases import OnDamaged, RecordDatabases
 from service.storage.record_encoding import EncodedRecord, encode_key, encode_record
+from service.storage.record_map_size import RESERVE_BYTES, map_size_bytes
 
 Result = TypeVar("Result")
 
 # LMDB copies the pages that a transaction touches. Deleting this many scattered records touches below 400 pages of
 # 4 KiB; the reserve, of the memory map and of the disk, therefore lets a full store still be emptied.
 _DELETED_IN_ONE_TRANSACTION = 64
-_RESERVE_BYTES = 4 * 2**20
-
-_LARGEST_PAGE_BYTES = 65536
+_LARGEST_NUMBER_OF_DATABASES = 8
 _FULL_DISK_BYTES = 2**20
 
 _logger = logging.getLogger(__name__)
@@ -56,9 +56,10 @@ class DetectionStore:
         self._lock = lock
         self._capacity_bytes = capacity_bytes
         self._databases = RecordDatabases(environment)
-        self._reserve = DiskReserve(Path(environment.path()) / "reserve", _RESERVE_BYTES)
+        self._reserve = DiskReserve(Path(environment.path()) / "reserve", RESERVE_BYTES)
         self._reserve.hold()
         self._writer = GroupCommit(environment, max_waiting)
+        self.model_switch = ModelSwitch(environment, self._databases, self._write, capacity_bytes)
 
     @classmethod
     def open(cls, data_dir: Path, capacity_bytes: int = 2**40, max_waiting: int = 512) -> Self:
@@ -78,8 +79,12 @@ class DetectionStore:
         try:
             records_dir = data_dir / "records"
             records_dir.mkdir(mode=0o700, exist_ok=True)
-            map_size = -(-capacity_bytes // _LARGEST_PAGE_BYTES) * _LARGEST_PAGE_BYTES + _RESERVE_BYTES
-            environment = lmdb.open(os.fspath(records_dir), map_size=map_size, max_dbs=3, mode=0o600)
+            environment = lmdb.open(
+                os.fspath(records_dir),
+                map_size=map_size_bytes(capacity_bytes),
+                max_dbs=_LARGEST_NUMBER_OF_DATABASES,
+                mode=0o600,
+            )
             return cls(environment, lock, capacity_bytes, max_waiting)
         except BaseException:
             lock.release()
@@ -93,6 +98,7 @@ class DetectionStore:
     def close(self) -> None:
         """Finish the writes that wait, then close the files and give the directory back. May be called twice."""
         self._writer.close()
+        self.model_switch.close()
         self._environment.close()
         self._lock.release()
 

@@ -1,11 +1,13 @@
-"""The three LMDB databases of an environment that hold the records: metadata, feature maps and crops by detection ID.
+"""The LMDB databases of an environment that hold the records: metadata, feature maps and crops by detection ID, and
+beside them the feature maps that a reindex made anew.
 
 What happens inside transactions is here; when writes are committed, and what is answered, is `detection_store`'s.
 """
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import lmdb
 import numpy as np
@@ -18,7 +20,9 @@ from service.storage.record_encoding import (
     decode_feature_map,
     decode_metadata,
     encode_key,
+    encode_record,
 )
+from service.storage.reindexed_maps import ReindexedMap, ReindexedMaps, crop_digest
 
 Item = TypeVar("Item")
 OnDamaged = Callable[[str, str], None]
@@ -40,13 +44,15 @@ class RecordDatabases:
         self._feature_maps = environment.open_db(b"feature_maps")
         self._crops = environment.open_db(b"crops")
         self._all = (self._metadata, self._feature_maps, self._crops)
+        self.reindexed = ReindexedMaps(environment)
 
     def put(self, transaction: "lmdb.Transaction[bytes]", record: EncodedRecord) -> bool:
-        """Write a record; True if there was none of that ID before."""
+        """Write a record; True if there was none of that ID before. A map made anew from the old crop goes."""
         is_new = transaction.get(record.key, db=self._metadata) is None
         transaction.put(record.key, record.metadata, db=self._metadata)
         transaction.put(record.key, record.feature_map, db=self._feature_maps)
         transaction.put(record.key, record.crop, db=self._crops)
+        self.reindexed.delete(transaction, record.key)
         return is_new
 
     def delete(self, transaction: "lmdb.Transaction[bytes]", keys: Sequence[bytes]) -> list[DetectionMetadata]:
@@ -56,6 +62,7 @@ class RecordDatabases:
             value = transaction.get(key, db=self._metadata)
             for database in self._all:
                 transaction.delete(key, db=database)
+            self.reindexed.delete(transaction, key)
             if value is None:
                 continue
             try:
@@ -64,9 +71,28 @@ class RecordDatabases:
                 _logger.warning("the damaged record of detection %s was erased: %s", key.decode("ascii"), error)
         return erased
 
+    def stage(self, transaction: "lmdb.Transaction[bytes]", reindexed: ReindexedMap) -> bool:
+        """Keep a map beside its record; False if the record is gone or has another crop by now."""
+        if self._record_it_is_for(transaction, reindexed) is None:
+            return False
+        self.reindexed.put(transaction, reindexed)
+        return True
+
+    def adopt(self, transaction: "lmdb.Transaction[bytes]", reindexed: ReindexedMap) -> bool:
+        """Put a map into its record, with its model; False if the record is gone or has another crop by now."""
+        record = self._record_it_is_for(transaction, reindexed)
+        if record is None:
+            return False
+        metadata = replace(record.metadata, model_fingerprint=reindexed.fingerprint)
+        self.put(transaction, encode_record(replace(record, metadata=metadata, feature_map=reindexed.feature_map)))
+        return True
+
     def used_bytes(self, transaction: "lmdb.Transaction[bytes]") -> int:
-        """The pages of all records. Free pages within the file do not count: the next records take them."""
-        statistics = [transaction.stat(database) for database in self._all]
+        """The pages of all records, and of the maps made anew.
+
+        Free pages within the file do not count: the next records take them.
+        """
+        statistics = [transaction.stat(database) for database in (*self._all, self.reindexed.database)]
         pages = sum(each["branch_pages"] + each["leaf_pages"] + each["overflow_pages"] for each in statistics)
         return pages * statistics[0]["psize"]
 
@@ -140,7 +166,20 @@ class RecordDatabases:
                 is_there = cursor.next()
         return found
 
-    def _record_of(self, transaction: "lmdb.Transaction[memoryview]", key: bytes, value: bytes) -> DetectionRecord:
+    def _record_it_is_for(
+        self, transaction: "lmdb.Transaction[bytes]", reindexed: ReindexedMap
+    ) -> DetectionRecord | None:
+        key = encode_key(reindexed.detection_id)
+        value = transaction.get(key, db=self._metadata)
+        if value is None:
+            return None
+        try:
+            record = self._record_of(transaction, key, value)
+        except DamagedRecord:
+            return None
+        return record if crop_digest(record.crop) == reindexed.crop_sha256 else None
+
+    def _record_of(self, transaction: "lmdb.Transaction[Any]", key: bytes, value: bytes) -> DetectionRecord:
         metadata = _metadata_of(key, value)
         feature_map = transaction.get(key, db=self._feature_maps)
         crop = transaction.get(key, db=self._crops)
