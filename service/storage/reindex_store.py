@@ -89,20 +89,11 @@ class ReindexStore:
         return self._read(self._entry.read)
 
     @property
-    def capacity_bytes(self) -> int:
-        """What the records and the maps made anew may take together."""
-        return self._capacity_bytes
-
-    @property
     def free_bytes(self) -> int:
         """What is left of the capacity, or of the disk where that is less."""
         disk = os.statvfs(self._environment.path())
         used = self._read(self._databases.used_bytes)
         return min(self._capacity_bytes - used, disk.f_bavail * disk.f_frsize)
-
-    def count(self) -> int:
-        """How many records there are."""
-        return self._with_growth(self._databases.count)
 
     def count_reindexed(self) -> int:
         """How many maps made anew there are."""
