@@ -13,6 +13,7 @@ from service.device_operations import DeviceOperations, choose_device, create_de
 from service.gallery.capacity import choose_capacity
 from service.gallery.device_gallery import DeviceGallery
 from service.gallery.slot_table import SlotTable
+from service.gallery_model import settle_gallery_model
 from service.inference.device_worker import DeviceWorker
 from service.inference.image_decoding import ImageDecoder, ImageLimits
 from service.settings import Settings
@@ -63,11 +64,14 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
         CheckpointError, FileNotFoundError: the checkpoint cannot be loaded.
         CapacityError, ValueError: the device is not there or too small.
         DataDirectoryInUse: another service has the data directory.
+        GalleryOfOtherModel, ReindexRunning: the gallery is of another model.
     """
     async with AsyncExitStack() as stack:
-        checkpoint = load_checkpoint(settings.checkpoint or shipped_checkpoint_path())
+        path = settings.checkpoint or shipped_checkpoint_path()
+        checkpoint = load_checkpoint(path)
         store = DetectionStore.open(settings.data_dir, settings.disk_capacity_bytes, settings.max_waiting)
         stack.push_async_callback(asyncio.to_thread, store.close)
+        await asyncio.to_thread(settle_gallery_model, store, settings.data_dir, path, checkpoint.fingerprint)
         index = await _open_index(settings, stack)
         slots, gallery, precision = _create_gallery(settings, checkpoint)
         operations = create_device_operations(checkpoint, gallery, precision, settings)

@@ -9,6 +9,8 @@ from service.command_line.backup_command import backup_commands
 from service.command_line.command_error import CommandError
 from service.command_line.ingest_command import ingest_command
 from service.command_line.keys_command import keys_application
+from service.command_line.reindex_command import reindex_command
+from service.command_line.reindex_report_command import reindex_report_command
 from service.command_line.search_command import search_command
 from service.command_line.serve_command import serve_command
 from service.command_line.verify_command import verify_command
@@ -27,6 +29,8 @@ application.command("search")(search_command)
 application.add_typer(keys_application, name="keys")
 application.command("verify")(verify_command)
 application.add_typer(backup_commands)
+application.command("reindex")(reindex_command)
+application.command("reindex-report")(reindex_report_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

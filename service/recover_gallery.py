@@ -8,6 +8,7 @@ from itertools import islice
 from service.components import Components
 from service.errors import StorageFull, Unavailable
 from service.records import DetectionRecord
+from service.reindex.switch_model import switch_model
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +17,7 @@ _SECONDS_BETWEEN_CHECKS = 1.0
 
 
 async def recover_gallery(components: Components) -> None:
-    """Brings Redis and the device to what the disk says; searches and writes are answered after that.
+    """Brings Redis and the device to what the disk says, after a switch to another model where one is due.
 
     Waits for a Redis that does not answer yet. Detections whose feature map is of another model stay on disk and in
     Redis, and are compared with nothing.
@@ -24,6 +25,7 @@ async def recover_gallery(components: Components) -> None:
     Raises:
         StorageFull: the disk holds more detections than the gallery's capacity.
     """
+    await switch_model(components)
     await _wait_for_redis(components)
     damaged = await _fill_device(components)
     await _set_aside(components, damaged)
@@ -46,6 +48,7 @@ async def keep_in_step(components: Components) -> None:
                     damaged = await _reconcile_redis(components)
                 await _set_aside(components, damaged)
             await components.writer.settle()
+            components.store.model_switch.forget_dead_readers()
         except Unavailable as error:
             logger.warning("not in step with the disk, trying again: %s", error.detail)
         except Exception:

@@ -13,10 +13,10 @@ from model.gallery_scoring import BlockedScorer, position_major
 from model.gallery_scoring.interface import FoldedMatcher
 from model.gallery_scoring.precision import choose_precision
 from model.preprocessing import preprocess_crop
+from model.retrieval_metrics import CropLabels, RetrievalMetrics, retrieval_metrics
 from model.temporal_lifting import Candidates, LiftingParameters, lift_scores
 from training.color_histogram import histogram_scores
 from training.datasets.labelled_crop import LabelledCrop
-from training.retrieval_metrics import CropLabels, RetrievalMetrics, retrieval_metrics
 
 # As the service does: at most so many nearby people besides the query, the closest in time.
 _MAX_NEARBY = 64

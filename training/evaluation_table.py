@@ -2,8 +2,8 @@
 
 from rich.table import Table
 
+from model.retrieval_metrics import RetrievalMetrics
 from training.evaluate import EvaluationReport
-from training.retrieval_metrics import RetrievalMetrics
 
 
 def build_evaluation_table(report: EvaluationReport) -> Table:

@@ -22,6 +22,7 @@ from service.records import DetectionMetadata, DetectionRecord
 from service.storage.data_directory_lock import DataDirectoryLock
 from service.storage.disk_reserve import DiskReserve
 from service.storage.group_commit import GroupCommit
+from service.storage.model_switch import ModelSwitch
 from service.storage.record_databases import (
     MAX_DATABASES,
     UNREADABLE_PAGES,
@@ -30,6 +31,7 @@ from service.storage.record_databases import (
     RecordDatabases,
 )
 from service.storage.record_encoding import DamagedRecord, EncodedRecord, encode_key, encode_record
+from service.storage.record_map_size import RESERVE_BYTES, map_size_bytes
 from service.storage.set_aside_encoding import SetAsideRecord
 
 Result = TypeVar("Result")
@@ -37,12 +39,10 @@ Result = TypeVar("Result")
 # LMDB copies the pages that a transaction touches. Deleting this many scattered records touches below 400 pages of
 # 4 KiB; the reserve, of the memory map and of the disk, therefore lets a full store still be emptied.
 _DELETED_IN_ONE_TRANSACTION = 64
-_RESERVE_BYTES = 4 * 2**20
 
 # Where a backup is restored to before it is whole (`backup_restoration`).
 RESTORING = "restoring"
 
-_LARGEST_PAGE_BYTES = 65536
 _FULL_DISK_BYTES = 2**20
 
 _logger = logging.getLogger(__name__)
@@ -70,9 +70,10 @@ class DetectionStore:
         self._lock = lock
         self._capacity_bytes = capacity_bytes
         self._databases = RecordDatabases(environment)
-        self._reserve = DiskReserve(Path(environment.path()) / "reserve", _RESERVE_BYTES)
+        self._reserve = DiskReserve(Path(environment.path()) / "reserve", RESERVE_BYTES)
         self._reserve.hold()
         self._writer = GroupCommit(environment, max_waiting)
+        self.model_switch = ModelSwitch(environment, self._databases, self._write, capacity_bytes)
 
     @classmethod
     def open(cls, data_dir: Path, capacity_bytes: int = 2**40, max_waiting: int = 512) -> Self:
@@ -95,7 +96,7 @@ class DetectionStore:
             _refuse_interrupted_restore(data_dir)
             records_dir = data_dir / "records"
             records_dir.mkdir(mode=0o700, exist_ok=True)
-            map_size = -(-capacity_bytes // _LARGEST_PAGE_BYTES) * _LARGEST_PAGE_BYTES + _RESERVE_BYTES
+            map_size = map_size_bytes(capacity_bytes)
             try:
                 environment = lmdb.open(os.fspath(records_dir), map_size=map_size, max_dbs=MAX_DATABASES, mode=0o600)
                 return cls(environment, lock, capacity_bytes, max_waiting)
@@ -113,6 +114,7 @@ class DetectionStore:
     def close(self) -> None:
         """Finish the writes that wait, then close the files and give the directory back. May be called twice."""
         self._writer.close()
+        self.model_switch.close()
         self._environment.close()
         self._lock.release()
 

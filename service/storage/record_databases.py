@@ -1,5 +1,5 @@
 """The LMDB databases of an environment that hold the records: metadata, feature maps and crops by detection ID, and by
-the same ID the damaged records that were set aside.
+the same ID the damaged records that were set aside and the feature maps that a reindex made anew.
 
 What happens inside transactions is here; when writes are committed, and what is answered, is `detection_store`'s.
 """
@@ -7,6 +7,7 @@ What happens inside transactions is here; when writes are committed, and what is
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -26,7 +27,9 @@ from service.storage.record_encoding import (
     decode_key,
     decode_metadata,
     encode_key,
+    encode_record,
 )
+from service.storage.reindexed_maps import ReindexedMap, ReindexedMaps, crop_digest
 from service.storage.set_aside_encoding import DamagedParts, SetAsideRecord, decode_set_aside, encode_set_aside
 
 Item = TypeVar("Item")
@@ -72,16 +75,21 @@ class RecordDatabases:
         self._set_aside = _open_set_aside(environment)
         self._parts = (self._metadata, self._feature_maps, self._crops)
         self._all = self._parts if self._set_aside is None else (*self._parts, self._set_aside)
+        self.reindexed = ReindexedMaps(environment)
         self._pages = OverflowPages(Path(environment.path()) / "data.mdb", environment.stat()["psize"])
 
     def put(self, transaction: "lmdb.Transaction[bytes]", record: EncodedRecord) -> bool:
-        """Write a record, also in the place of a damaged one; True if there was none of that ID before."""
+        """Write a record, also in the place of a damaged one; True if there was none of that ID before.
+
+        A map that was made anew from the old crop goes.
+        """
         self._mend_pages(record.key)
         is_new = transaction.get(record.key, db=self._metadata) is None
         transaction.put(record.key, record.metadata, db=self._metadata)
         transaction.put(record.key, record.feature_map, db=self._feature_maps)
         transaction.put(record.key, record.crop, db=self._crops)
         transaction.delete(record.key, db=self._set_aside)
+        self.reindexed.delete(transaction, record.key)
         return is_new
 
     def delete(self, transaction: "lmdb.Transaction[bytes]", keys: Sequence[bytes]) -> list[DetectionMetadata]:
@@ -111,9 +119,28 @@ class RecordDatabases:
         """Keep an entry of `set_aside_encoding`."""
         transaction.put(key, entry, db=self._set_aside)
 
+    def stage(self, transaction: "lmdb.Transaction[bytes]", reindexed: ReindexedMap) -> bool:
+        """Keep a map beside its record; False if the record is gone or has another crop by now."""
+        if self._record_it_is_for(transaction, reindexed) is None:
+            return False
+        self.reindexed.put(transaction, reindexed)
+        return True
+
+    def adopt(self, transaction: "lmdb.Transaction[bytes]", reindexed: ReindexedMap) -> bool:
+        """Put a map into its record, with its model; False if the record is gone or has another crop by now."""
+        record = self._record_it_is_for(transaction, reindexed)
+        if record is None:
+            return False
+        metadata = replace(record.metadata, model_fingerprint=reindexed.fingerprint)
+        self.put(transaction, encode_record(replace(record, metadata=metadata, feature_map=reindexed.feature_map)))
+        return True
+
     def used_bytes(self, transaction: "lmdb.Transaction[bytes]") -> int:
-        """The pages of all records. Free pages within the file do not count: the next records take them."""
-        statistics = [transaction.stat(database) for database in self._all]
+        """The pages of all records, and of the maps made anew.
+
+        Free pages within the file do not count: the next records take them.
+        """
+        statistics = [transaction.stat(database) for database in (*self._all, self.reindexed.database)]
         pages = sum(each["branch_pages"] + each["leaf_pages"] + each["overflow_pages"] for each in statistics)
         return pages * statistics[0]["psize"]
 
@@ -335,6 +362,20 @@ class RecordDatabases:
         self._mend_pages(key)
         for database in self._all:
             transaction.delete(key, db=database)
+        self.reindexed.delete(transaction, key)
+
+    def _record_it_is_for(
+        self, transaction: "lmdb.Transaction[bytes]", reindexed: ReindexedMap
+    ) -> DetectionRecord | None:
+        key = encode_key(reindexed.detection_id)
+        value = transaction.get(key, db=self._metadata)
+        if value is None:
+            return None
+        try:
+            record = self.read_record(transaction, key, value)
+        except DamagedRecord:
+            return None
+        return record if crop_digest(record.crop) == reindexed.crop_sha256 else None
 
     def _mend_pages(self, key: bytes) -> None:
         """Before LMDB frees the pages of what is committed of a record."""

@@ -29,6 +29,15 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def newer_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another model of the same size."""
+    path = tmp_path_factory.mktemp("checkpoint") / "newer.safetensors"
+    torch.manual_seed(2)
+    save_checkpoint(create_checkpoint("newer", TINY), path)
+    return path
+
+
 @pytest.fixture
 def settings(data_dir: Path, tiny_checkpoint: Path) -> Settings:
     """Settings of a service with the tiny model and an embedded Redis."""

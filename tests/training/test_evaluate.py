@@ -5,9 +5,9 @@ import torch
 
 from model.checkpoint import create_checkpoint
 from model.config import ModelConfig
+from model.retrieval_metrics import CropLabels
 from model.temporal_lifting import LiftingParameters
 from training.evaluate import Observations, evaluate, extract_maps, lift_query, score_all_pairs
-from training.retrieval_metrics import CropLabels
 from training.synthetic.network import SyntheticNetwork
 from training.synthetic.walks import Traffic
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from model.checkpoint import create_checkpoint, save_checkpoint
 from service.records import DetectionRecord
 from service.settings import Settings
-from tests.service.conftest import TINY
 from tests.service.drawn_crops import crop_file
+from tests.service.reindexing import reindex
 from tests.service.running_application import run_application
 from tests.service.stoppable_redis import StoppableRedis
+from tests.service.stored_crops import draw_record
 
 pytestmark = pytest.mark.anyio
 
@@ -96,14 +96,14 @@ async def test_a_full_gallery(settings: Settings) -> None:
         assert (await running.put("c")).status_code == 201
 
 
-async def test_a_feature_map_of_another_model(settings: Settings, tmp_path: Path) -> None:
+async def test_a_feature_map_of_another_model(settings: Settings, newer_checkpoint: Path) -> None:
     async with run_application(settings) as running:
         await running.wait_until_ready()
-        await running.put("old")
+        # Its crop is no image: the other model can make no map of it.
+        await running.components.writer.put(draw_record(running.components, "old"))
         fingerprint = (await running.client.get("/v1/model")).json()["fingerprint"]
-    other = tmp_path / "other.safetensors"
-    save_checkpoint(create_checkpoint("other", TINY), other)
-    async with run_application(changed(settings, checkpoint=other)) as running:
+    await reindex(settings, newer_checkpoint)
+    async with run_application(changed(settings, checkpoint=newer_checkpoint)) as running:
         await running.wait_until_ready()
         gallery = (await running.client.get("/v1/gallery")).json()
         assert (gallery["size"], gallery["other_model"]) == (0, 1)

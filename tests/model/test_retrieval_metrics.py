@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from training.retrieval_metrics import CropLabels, average_precision, retrieval_metrics
+from model.retrieval_metrics import CropLabels, average_precision, retrieval_metrics
 
 
 def labels(persons: list[int], cameras: list[int]) -> CropLabels:

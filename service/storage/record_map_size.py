@@ -1,0 +1,11 @@
+"""How large LMDB's memory map is for a capacity. Every process that writes to the records has to use the same."""
+
+# Kept back of the memory map, and of the disk, so that a full store can still be emptied.
+RESERVE_BYTES = 4 * 2**20
+
+_LARGEST_PAGE_BYTES = 65536
+
+
+def map_size_bytes(capacity_bytes: int) -> int:
+    """The capacity in whole pages of any system, and the reserve."""
+    return -(-capacity_bytes // _LARGEST_PAGE_BYTES) * _LARGEST_PAGE_BYTES + RESERVE_BYTES
