@@ -79,7 +79,7 @@ class DetectionStore:
             records_dir = data_dir / "records"
             records_dir.mkdir(mode=0o700, exist_ok=True)
             map_size = -(-capacity_bytes // _LARGEST_PAGE_BYTES) * _LARGEST_PAGE_BYTES + _RESERVE_BYTES
-            environment = lmdb.open(os.fspath(records_dir), map_size=map_size, max_dbs=3, mode=0o600)
+            environment = lmdb.open(os.fspath(records_dir), map_size=map_size, max_dbs=8, mode=0o600)
             return cls(environment, lock, capacity_bytes, max_waiting)
         except BaseException:
             lock.release()
