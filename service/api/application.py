@@ -9,7 +9,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
-from service.api import batch, compare, detections, search, status
+from service.api import batch, compare, detections, erasures, search, status
 from service.api.body_limit import BodyLimitMiddleware
 from service.api.deadline import DeadlineMiddleware
 from service.api.documentation_page import render_documentation
@@ -18,8 +18,11 @@ from service.api.openapi_document import DocumentedApplication
 from service.api.problems import install_problem_handlers
 from service.api.request_id import RequestIdMiddleware
 from service.api.request_limit import RequestLimitMiddleware
+from service.apply_retention import keep_retention
+from service.complete_erasures import keep_erasures_complete
 from service.components import Components, open_components
 from service.recover_gallery import keep_in_step, recover_gallery
+from service.report_kept_crops import report_kept_crops
 from service.settings import Settings
 
 _DESCRIPTION = (
@@ -45,7 +48,7 @@ def create_application(settings: Settings) -> FastAPI:
     )
     application.state.settings = settings
     application.state.metrics = Metrics()
-    for part in (detections, batch, search, compare, status):
+    for part in (detections, batch, erasures, search, compare, status):
         application.include_router(part.router)
     application.add_api_route("/docs", _get_documentation, include_in_schema=False)
     install_problem_handlers(application)
@@ -83,7 +86,8 @@ async def _recover_and_keep_in_step(components: Components) -> None:
         _log.exception("the gallery was not recovered: every call will be refused")
         components.recovery.progress = f"it failed, and needs somebody: {error}"
         return
-    await keep_in_step(components)
+    await report_kept_crops(components)
+    await asyncio.gather(keep_in_step(components), keep_retention(components), keep_erasures_complete(components))
 
 
 async def _get_documentation(request: Request) -> Response:

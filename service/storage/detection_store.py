@@ -21,7 +21,9 @@ from service.errors import StorageFull
 from service.records import DetectionMetadata, DetectionRecord
 from service.storage.data_directory_lock import DataDirectoryLock
 from service.storage.disk_reserve import DiskReserve
+from service.storage.erasure_receipts import ErasureReceipts
 from service.storage.group_commit import GroupCommit
+from service.storage.page_scrubber import POOLED_PAGES, PageScrubber, ScrubReport
 from service.storage.record_databases import OnDamaged, RecordDatabases
 from service.storage.record_encoding import EncodedRecord, encode_key, encode_record
 
@@ -31,6 +33,9 @@ Result = TypeVar("Result")
 # 4 KiB; the reserve, of the memory map and of the disk, therefore lets a full store still be emptied.
 _DELETED_IN_ONE_TRANSACTION = 64
 _RESERVE_BYTES = 4 * 2**20
+
+# A scrub takes page numbers for the buffers that it overwrites, and gives them back.
+_SCRUB_BYTES = POOLED_PAGES * 4096
 
 _LARGEST_PAGE_BYTES = 65536
 _FULL_DISK_BYTES = 2**20
@@ -59,6 +64,10 @@ class DetectionStore:
         self._reserve = DiskReserve(Path(environment.path()) / "reserve", _RESERVE_BYTES)
         self._reserve.hold()
         self._writer = GroupCommit(environment, max_waiting)
+        self.receipts = ErasureReceipts(environment, self._write)
+        self._scrubber = PageScrubber(environment)
+        # The first scrub is due at once: what an earlier process left is not known.
+        self._scrubs_requested, self._scrubs_served = 1, 0
 
     @classmethod
     def open(cls, data_dir: Path, capacity_bytes: int = 2**40, max_waiting: int = 512) -> Self:
@@ -78,7 +87,7 @@ class DetectionStore:
         try:
             records_dir = data_dir / "records"
             records_dir.mkdir(mode=0o700, exist_ok=True)
-            map_size = -(-capacity_bytes // _LARGEST_PAGE_BYTES) * _LARGEST_PAGE_BYTES + _RESERVE_BYTES
+            map_size = -(-capacity_bytes // _LARGEST_PAGE_BYTES) * _LARGEST_PAGE_BYTES + _RESERVE_BYTES + _SCRUB_BYTES
             environment = lmdb.open(os.fspath(records_dir), map_size=map_size, max_dbs=8, mode=0o600)
             return cls(environment, lock, capacity_bytes, max_waiting)
         except BaseException:
@@ -92,6 +101,7 @@ class DetectionStore:
 
     def close(self) -> None:
         """Finish the writes that wait, then close the files and give the directory back. May be called twice."""
+        self._scrubber.close()
         self._writer.close()
         self._environment.close()
         self._lock.release()
@@ -108,7 +118,10 @@ class DetectionStore:
             lmdb.Error: the disk failed; nothing was stored.
         """
         encoded = encode_record(record)
-        return await self._write(lambda transaction: self._put_within_capacity(transaction, encoded))
+        is_new = await self._write(lambda transaction: self._put_within_capacity(transaction, encoded))
+        if not is_new:
+            self.request_scrub()
+        return is_new
 
     async def delete(self, detection_ids: Sequence[str]) -> list[DetectionMetadata]:
         """Erase records.
@@ -123,9 +136,12 @@ class DetectionStore:
             StorageFull, QueueFull, lmdb.Error: as `put`.
         """
         erased: list[DetectionMetadata] = []
-        for start in range(0, len(detection_ids), _DELETED_IN_ONE_TRANSACTION):
-            part = detection_ids[start : start + _DELETED_IN_ONE_TRANSACTION]
-            erased += await self._delete_together([encode_key(each) for each in part], continues=start > 0)
+        try:
+            for start in range(0, len(detection_ids), _DELETED_IN_ONE_TRANSACTION):
+                part = detection_ids[start : start + _DELETED_IN_ONE_TRANSACTION]
+                erased += await self._delete_together([encode_key(each) for each in part], continues=start > 0)
+        finally:
+            self.request_scrub()
         return erased
 
     def get_metadata(self, detection_id: str) -> DetectionMetadata | None:
@@ -143,6 +159,26 @@ class DetectionStore:
     def get_feature_map(self, detection_id: str) -> npt.NDArray[np.float16] | None:
         """The feature map of a detection, float16 [d, h, w]; None if there is none. Raises DamagedRecord."""
         return self._databases.get_feature_map(detection_id)
+
+    def request_scrub(self) -> None:
+        """Note that something was erased or replaced, whose bytes are still in the file."""
+        self._scrubs_requested += 1
+
+    @property
+    def is_scrub_due(self) -> bool:
+        """Whether bytes of erased or replaced records may be left in the file."""
+        return self._scrubs_served < self._scrubs_requested
+
+    def scrub(self) -> ScrubReport:
+        """Overwrite what the file has left of all that was erased or replaced before. Errors: `PageScrubber.scrub`."""
+        requested = self._scrubs_requested
+        report = self._scrubber.scrub()
+        self._scrubs_served = requested
+        return report
+
+    def count_crops(self) -> int:
+        """How many records have a crop."""
+        return self._databases.count_crops()
 
     def count(self) -> int:
         """How many records there are."""

@@ -1,8 +1,8 @@
-"""Reads the pages of an LMDB data file: which are in use, which are free since when, and where bytes lie that are neither.
+"""Reads the pages of an LMDB data file: which are in use, which are free since when, and where unused bytes lie.
 
-LMDB says what a key's value is, and nothing about the bytes that it leaves behind; whoever erases has to know those. The
-numbers are those of LMDB 0.9 (`mdb.c`), data format 1, on a 64-bit little-endian machine. What is not as they say is an
-error: nobody may write into a file that is not understood to the last page.
+LMDB says what a key's value is, and nothing about the bytes that it leaves behind; whoever erases has to know those.
+The numbers are those of LMDB 0.9 (`mdb.c`), data format 1, on a 64-bit little-endian machine. What is not as they say
+is an error: nobody may write into a file that is not understood to the last page.
 """
 
 import os
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-# struct MDB_meta: magic, version, address, map size; then two MDB_db, of the free pages and of the named databases; then
-# the last page and the transaction. The page size stands in the first MDB_db's md_pad.
+# struct MDB_meta: magic, version, address, map size; two MDB_db, of the free pages and of the named databases; then the
+# last page and the transaction. The page size stands in the first MDB_db's md_pad.
 _META = struct.Struct("<IIQQ 48s 48s QQ")
 _DATABASE = struct.Struct("<IHHQQQQQ")  # struct MDB_db: pad, flags, depth, three page counts, entries, root
 _MAGIC, _VERSION = 0xBEEFC0DE, 1
@@ -204,8 +204,10 @@ def _root_of(database: bytes) -> int:
 def _node_headers(data: bytes, pointers: npt.NDArray[np.uint16], page: int) -> npt.NDArray[np.uint16]:
     starts = pointers.astype(np.intp)
     _require(bool(np.all(starts + _NODE_BYTES <= len(data))), f"a node of page {page} is outside it")
-    headers = np.frombuffer(data, np.uint8)[starts[:, None] + np.arange(_NODE_BYTES)].view("<u2")
-    return headers.astype(np.uint16, copy=False)
+    headers: npt.NDArray[np.uint16] = np.frombuffer(data, np.uint8)[starts[:, None] + np.arange(_NODE_BYTES)].view(
+        "<u2"
+    )
+    return headers
 
 
 def _require(is_so: bool, message: str) -> None:

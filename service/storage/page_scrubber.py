@@ -1,7 +1,7 @@
 """Overwrites with zeros what erased and replaced records left in LMDB's data file.
 
-LMDB frees pages and forgets nodes; their bytes stay in free pages, between the nodes of pages in use, behind values, and
-in memory: buffers of pages are used again without being cleared, and reach the disk with whatever they held before.
+LMDB frees pages and forgets nodes; their bytes stay in free pages, between the nodes of pages in use, behind values,
+and in memory: buffers of pages are used again without being cleared, and reach the disk with what they held before.
 
 A scrub takes them in this order, so that nothing erased before it began can come back:
 
@@ -9,8 +9,8 @@ A scrub takes them in this order, so that nothing erased before it began can com
 2. the unused bytes inside the pages of the newest snapshot, which a reader pins. LMDB copies a page before it changes
    it: nobody else writes to these, and nobody reads their unused bytes;
 3. the pages that this snapshot does not use, as soon as LMDB itself would use them again: freed by a transaction older
-   than both meta pages and every reader. Each is zeroed under the write lock, some hundred at a time, unless it came into
-   use again meanwhile, for then it was written whole.
+   than both meta pages and every reader. Each is zeroed under the write lock, some hundred at a time, unless it
+   came into use again meanwhile, for then it was written whole.
 """
 
 import logging
@@ -125,7 +125,7 @@ class PageScrubber:
         """Takes every buffer that LMDB keeps and fills it to the last byte; all of it is given up at the end.
 
         A value of one whole overflow page takes a buffer and fills it. Erased again, inside a nested transaction, it
-        keeps its buffer until the end. The one other buffer, that of the root, is filled by nodes of just the right size.
+        keeps its buffer until the end. The one other buffer, that of the root, is filled by nodes of the right size.
         """
         page_bytes = self._environment.stat()["psize"]
         whole_page = bytes(page_bytes - HEADER_BYTES)

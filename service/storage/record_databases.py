@@ -75,6 +75,11 @@ class RecordDatabases:
         with self._environment.begin() as transaction:
             return transaction.stat(self._metadata)["entries"]
 
+    def count_crops(self) -> int:
+        """How many records have a crop: where crops are not kept, it is empty."""
+        with self._environment.begin(buffers=True) as transaction, transaction.cursor(self._crops) as cursor:
+            return sum(len(value) > 0 for value in cursor.iternext(keys=False))
+
     def get_metadata(self, detection_id: str) -> DetectionMetadata | None:
         """The metadata of a detection; None if there is none. Raises DamagedRecord if it cannot be read."""
         key = encode_key(detection_id)
