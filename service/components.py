@@ -32,6 +32,13 @@ class RecoveryState:
     progress: str = "recovery has not begun"
 
 
+@dataclass(slots=True)
+class ScrubState:
+    """Why the last scrub left something; None if it did not."""
+
+    failure: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Components:
     """Everything that a flow may use.
@@ -40,6 +47,7 @@ class Components:
         gallery: the feature maps on the device; only the worker's thread touches it.
         slots: which detection lies where on the device.
         recovery: written by `recover_gallery` alone.
+        scrub: written by `complete_erasures` alone.
     """
 
     settings: Settings
@@ -54,6 +62,7 @@ class Components:
     index: MetadataIndex
     writer: DetectionWriter
     recovery: RecoveryState = field(default_factory=RecoveryState)
+    scrub: ScrubState = field(default_factory=ScrubState)
 
 
 @asynccontextmanager

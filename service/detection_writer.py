@@ -27,6 +27,8 @@ Result = TypeVar("Result")
 EVERYTHING = DetectionFilter()
 
 _logger = logging.getLogger(__name__)
+# Of erasures that failed half-way; whoever has not asked again after so many others has given up.
+_UNTOLD_AT_MOST = 1000
 
 
 class DetectionWriter:
@@ -49,6 +51,8 @@ class DetectionWriter:
         self._in_flight: set[asyncio.Task[Any]] = set()
         self._is_paused = False
         self._unsettled: set[str] = set()
+        # What was erased from the disk for a caller who was told that it failed: the same call again is to succeed.
+        self._untold: dict[str, DetectionMetadata] = {}
 
     @property
     def unsettled(self) -> frozenset[str]:
@@ -65,7 +69,10 @@ class DetectionWriter:
         return await self._to_the_end(self._put(record))
 
     async def erase(self, detection_id: str, chosen: DetectionFilter = EVERYTHING) -> DetectionMetadata | None:
-        """Erases a detection from disk, Redis and device if a filter means it, and returns what it was, else None."""
+        """Erases a detection from disk, Redis and device if a filter means it, and returns what it was, else None.
+
+        Where an erasure failed after the disk's step, the same again returns it too, be it settled since or not.
+        """
         return await self._to_the_end(self._erase(detection_id, chosen))
 
     async def set_aside(self, detection_id: str, reason: str) -> None:
@@ -130,6 +137,7 @@ class DetectionWriter:
                 if is_reserved_now:
                     self._slots.free(detection_id)
                 raise
+            self._untold.pop(detection_id, None)
             with self._unsettled_on_failure(detection_id):
                 await self._index.put(record.metadata)
                 await self._worker.run_accepted(self._operations.put, record)
@@ -140,10 +148,11 @@ class DetectionWriter:
             await self._require_redis()
             if chosen != EVERYTHING and not await self._is_meant(detection_id, chosen):
                 return None
-            erased = await self._store.delete([detection_id])
+            for metadata in await self._store.delete([detection_id]):
+                self._remember_untold(metadata)
             with self._unsettled_on_failure(detection_id):
                 await self._remove_from_redis_and_device(detection_id)
-            return erased[0] if erased else None
+            return self._untold.pop(detection_id, None)
 
     async def _set_aside(self, detection_id: str, reason: str) -> None:
         async with self._lock(detection_id):
@@ -167,7 +176,13 @@ class DetectionWriter:
             metadata = await asyncio.to_thread(self._store.get_metadata, detection_id)
         except DamagedRecord:
             (metadata,) = await self._index.get([detection_id])  # what was known of it: it is to be erased all the same
+        metadata = metadata or self._untold.get(detection_id)
         return metadata is not None and chosen.matches(metadata)
+
+    def _remember_untold(self, metadata: DetectionMetadata) -> None:
+        self._untold[metadata.detection_id] = metadata
+        if len(self._untold) > _UNTOLD_AT_MOST:
+            del self._untold[next(iter(self._untold))]
 
     async def _require_redis(self) -> None:
         """Refuses a write before anything of it is done, where it could not be finished."""

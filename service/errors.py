@@ -7,6 +7,7 @@
     ├── Unauthenticated        401   no API key, or none of this service
     ├── Forbidden              403   a key without the scope, or a web page of a foreign origin
     ├── DetectionNotFound      404
+    ├── ReceiptNotFound        404   no such receipt of an erasure, or forgotten
     ├── OtherModel             409   the stored feature map is of another model
     ├── LimitExceeded          413   body, pixels or batch over a limit
     ├── UnsupportedImage       415   another kind of image
@@ -70,6 +71,10 @@ class Forbidden(ServiceError):
 
 class DetectionNotFound(ServiceError):
     status, slug, title = 404, "detection-not-found", "No such detection"
+
+
+class ReceiptNotFound(ServiceError):
+    status, slug, title = 404, "receipt-not-found", "No such receipt"
 
 
 class OtherModel(ServiceError):

@@ -1,12 +1,12 @@
 """Ingest, the whole way of one crop: decode → feature map → disk → Redis → device."""
 
-import os
-import time
 from dataclasses import dataclass
-from uuid import UUID
 
+from service.clock import Clock, system_clock
 from service.components import Components
 from service.records import DetectionMetadata, DetectionRecord
+from service.retention_limits import require_within_retention
+from service.time_ordered_id import create_time_ordered_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +29,23 @@ class IngestedDetection:
     is_new: bool
 
 
-async def ingest_detection(components: Components, detection: NewDetection) -> IngestedDetection:
+async def ingest_detection(
+    components: Components, detection: NewDetection, clock: Clock = system_clock
+) -> IngestedDetection:
     """Stores a detection. When this returns it is on disk and the next search sees it; the same again is harmless.
 
     Raises:
-        UnreadableImage, UnsupportedImage, LimitExceeded, InvalidField: the image; nothing is stored.
+        UnreadableImage, UnsupportedImage, LimitExceeded, InvalidField: the image, or a timestamp outside what is kept;
+            nothing is stored.
         StorageFull: the gallery or the disk; nothing is stored.
         QueueFull, Unavailable: try again.
     """
+    require_within_retention(components.settings, detection.camera_id, detection.timestamp_us, clock())
     crop = await components.decoder.decode(detection.image)
     feature_map = await components.worker.run(components.operations.extract, crop.pixels)
-    now_us = time.time_ns() // 1000
+    now_us = clock()
     metadata = DetectionMetadata(
-        detection_id=detection.detection_id or create_detection_id(now_us),
+        detection_id=detection.detection_id or create_time_ordered_id(now_us),
         camera_id=detection.camera_id,
         timestamp_us=detection.timestamp_us,
         track_id=detection.track_id,
@@ -52,14 +56,6 @@ async def ingest_detection(components: Components, detection: NewDetection) -> I
         model_fingerprint=components.fingerprint,
         created_at_us=now_us,
     )
-    is_new = await components.writer.put(DetectionRecord(metadata, feature_map, detection.image))
+    kept_crop = detection.image if components.settings.store_crops else b""
+    is_new = await components.writer.put(DetectionRecord(metadata, feature_map, kept_crop))
     return IngestedDetection(metadata, is_new)
-
-
-def create_detection_id(now_us: int) -> str:
-    """A UUID of version 7 (RFC 9562, Section 5.7): 48 bits of Unix milliseconds, then random bits."""
-    random_bits = int.from_bytes(os.urandom(10))
-    value = (now_us // 1000) << 80 | random_bits
-    value = value & ~(0xF << 76) | 7 << 76
-    value = value & ~(0b11 << 62) | 0b10 << 62
-    return str(UUID(int=value))

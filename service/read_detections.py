@@ -27,11 +27,16 @@ async def read_metadata(components: Components, detection_id: str) -> DetectionM
 
 
 async def read_crop(components: Components, detection_id: str) -> StoredCrop:
-    """The crop of a detection. Raises DetectionNotFound."""
+    """The crop of a detection. Raises DetectionNotFound, also where its crop was not kept."""
     metadata = await read_metadata(components, detection_id)
     (content,) = await read_sound(components, components.store.get_crop, [detection_id])
     if content is None:
         raise await not_found(components, detection_id)
+    if not content:
+        raise DetectionNotFound(
+            f"there is no crop of detection {detection_id!r}: this service kept no crops when it was stored "
+            "(QACONV_STORE_CROPS=false)"
+        )
     return StoredCrop(content, metadata.image_media_type)
 
 

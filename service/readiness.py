@@ -35,6 +35,11 @@ async def check_readiness(components: Components) -> list[str]:
     return missing
 
 
+def check_warnings(components: Components) -> list[str]:
+    """What the service answers in spite of, and somebody should see to; one sentence each."""
+    return [] if components.scrub.failure is None else [components.scrub.failure]
+
+
 async def _check_redis(components: Components) -> list[str]:
     try:
         await components.index.require_in_step()

@@ -47,6 +47,7 @@ class DetectionFilter:
     """Which detections are meant. What is None does not restrict.
 
     Times are half open, `time_from_us <= timestamp_us < time_to_us`, so that adjacent windows share no detection.
+    `created_before_us` is when they were stored at the latest, exclusively.
     """
 
     camera_id: str | None = None
@@ -54,6 +55,7 @@ class DetectionFilter:
     person_id: str | None = None
     time_from_us: int | None = None
     time_to_us: int | None = None
+    created_before_us: int | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -68,6 +70,7 @@ class DetectionFilter:
             and self.person_id in (None, metadata.person_id)
             and (self.time_from_us is None or metadata.timestamp_us >= self.time_from_us)
             and (self.time_to_us is None or metadata.timestamp_us < self.time_to_us)
+            and (self.created_before_us is None or metadata.created_at_us < self.created_before_us)
         )
 
 

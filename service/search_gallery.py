@@ -25,6 +25,10 @@ from service.records import MICROSECONDS_PER_SECOND, DetectionMetadata
 from service.search_records import GroupBy, LiftingReport, Match, PivotReport, QuerySeen, SearchQuery, SearchResult
 from service.stage_timing import StageTiming
 
+# How far the numbers of one crop's map may be apart, which batches and devices round differently: some units of float16
+# below one. Those of different crops are apart by tenths.
+_SAME_CROP = 2**-8
+
 
 @dataclass(frozen=True, slots=True)
 class _Nearby:
@@ -52,7 +56,7 @@ async def search_gallery(components: Components, query: SearchQuery) -> SearchRe
     timing = StageTiming()
     seen, feature_map = await _see_query(components, query, timing)
     reason = _why_not_lifted(query, seen)
-    nearby = _Nearby() if reason else await _find_nearby(components, query, seen)
+    nearby = _Nearby() if reason else await _find_nearby(components, query, seen, feature_map)
     job = ScoringJob(feature_map, nearby.detection_ids, query.candidates, seen.detection_id)
     with timing.stage("score"):
         scored = await components.worker.run(components.operations.score, job)
@@ -107,27 +111,40 @@ def _why_not_lifted(query: SearchQuery, seen: QuerySeen) -> str | None:
     return "no_camera_or_time"
 
 
-async def _find_nearby(components: Components, query: SearchQuery, seen: QuerySeen) -> _Nearby:
+async def _find_nearby(components: Components, query: SearchQuery, seen: QuerySeen, feature_map: FeatureMap) -> _Nearby:
     """Detections of the query's camera within τ of it, the closest first; the query itself, stored, is not one."""
     assert seen.camera_id is not None
     assert seen.timestamp_us is not None
     tau_us = round(query.lifting.tau_seconds * MICROSECONDS_PER_SECOND)
     most = components.settings.max_nearby
-    itself = await _find_itself(components, query, seen.camera_id, seen.timestamp_us)
+    itself = await _find_itself(components, query, seen.camera_id, seen.timestamp_us, feature_map)
     wanted = most + len(itself)
     found, is_truncated = await components.index.nearby(seen.camera_id, seen.timestamp_us, tau_us, wanted)
     others = [detection_id for detection_id in found if detection_id not in itself]
     return _Nearby(tuple(others[:most]), is_truncated or len(others) > most)
 
 
-async def _find_itself(components: Components, query: SearchQuery, camera_id: str, timestamp_us: int) -> set[str]:
-    """The stored detections that are the query: the one it names, or those of its camera, its moment and its bytes."""
+async def _find_itself(
+    components: Components, query: SearchQuery, camera_id: str, timestamp_us: int, feature_map: FeatureMap
+) -> set[str]:
+    """The stored detections that are the query: the one it names, or those of its camera, its moment and its map.
+
+    Maps and not crops are compared, because crops need not be kept.
+    """
     if query.image is None:
         assert query.detection_id is not None
         return {query.detection_id}
     at_once, _ = await components.index.nearby(camera_id, timestamp_us, 1, components.settings.max_nearby)
-    crops = await read_sound(components, components.store.get_crop, at_once)
-    return {detection_id for detection_id, crop in zip(at_once, crops, strict=True) if crop == query.image}
+    maps = await read_sound(components, components.store.get_feature_map, at_once)
+    return {
+        detection_id
+        for detection_id, stored in zip(at_once, maps, strict=True)
+        if stored is not None and _is_same_crop(stored, feature_map)
+    }
+
+
+def _is_same_crop(stored: FeatureMap, feature_map: FeatureMap) -> bool:
+    return stored.shape == feature_map.shape and bool(np.allclose(stored, feature_map, rtol=0, atol=_SAME_CROP))
 
 
 async def _lift(components: Components, scored: ScoredCandidates, parameters: LiftingParameters) -> LiftedCandidates:

@@ -1,6 +1,6 @@
 """What the service answers about single detections, the model and the gallery, member by member."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field, JsonValue
 
@@ -9,6 +9,7 @@ from service.api.moments import format_moment
 from service.api.problems import Problem
 from service.describe_gallery import GalleryDescription
 from service.records import DetectionMetadata
+from service.storage.erasure_receipts import ErasureReceipt
 
 MOMENT_FORMAT: dict[str, JsonValue] = {"format": "date-time", "examples": ["2026-11-20T10:00:00.000000Z"]}
 
@@ -75,9 +76,32 @@ class BatchAnswer(BaseModel):
 
 
 class EraseAnswer(BaseModel):
-    """How many detections were erased."""
+    """How many detections were erased, and the receipt that will say when nothing of them is left."""
 
     erased: int
+    receipt_id: str = Field(description="For GET /v1/erasures/{receipt_id}.")
+
+
+class ErasureAnswer(BaseModel):
+    """An erasure: complete when no byte of what was erased is left in the data file."""
+
+    receipt_id: str
+    erased: int
+    requested_at: str = Field(json_schema_extra=MOMENT_FORMAT)
+    completed_at: str | None = Field(json_schema_extra=MOMENT_FORMAT)
+    state: Literal["pending", "complete"]
+
+    @classmethod
+    def of(cls, receipt: ErasureReceipt) -> "ErasureAnswer":
+        """The answer for a receipt."""
+        completed_at_us = receipt.completed_at_us
+        return cls(
+            receipt_id=receipt.receipt_id,
+            erased=receipt.erased,
+            requested_at=format_moment(receipt.requested_at_us),
+            completed_at=None if completed_at_us is None else format_moment(completed_at_us),
+            state="pending" if completed_at_us is None else "complete",
+        )
 
 
 class InputSize(BaseModel):
@@ -182,3 +206,4 @@ class ReadinessAnswer(BaseModel):
     """The service can answer everything."""
 
     status: str
+    warnings: list[str] | None = Field(default=None, description="What somebody should see to; left out where nothing.")

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from service.access.key_ring import log_key_change, open_key_ring
 from service.access.scope import Scope
-from service.api import batch, compare, detections, search, status
+from service.api import batch, compare, detections, erasures, search, status
 from service.api.access import add_access_middleware, measure_key_file, watched_keys
 from service.api.body_limit import BodyLimitMiddleware
 from service.api.deadline import DeadlineMiddleware
@@ -23,8 +23,11 @@ from service.api.request_id import RequestIdMiddleware
 from service.api.request_limit import RequestLimitMiddleware
 from service.api.required_scope import refuse_unguarded_routes, requires
 from service.api.security_headers import DOCUMENTATION_POLICY
+from service.apply_retention import keep_retention
+from service.complete_erasures import keep_erasures_complete
 from service.components import Components, open_components
 from service.recover_gallery import keep_in_step, recover_gallery
+from service.report_kept_crops import report_kept_crops
 from service.settings import Settings
 
 _DESCRIPTION = (
@@ -60,7 +63,7 @@ def create_application(settings: Settings) -> FastAPI:
     application.state.key_ring = key_ring
     if key_ring is not None:
         measure_key_file(application.state.metrics.registry, key_ring)
-    for part in (detections, batch, search, compare, status):
+    for part in (detections, batch, erasures, search, compare, status):
         application.include_router(part.router)
     for path, answer in (("/docs", _get_documentation), ("/openapi.json", _get_document)):
         application.add_api_route(path, answer, include_in_schema=False, dependencies=[requires(Scope.READ)])
@@ -104,7 +107,8 @@ async def _recover_and_keep_in_step(components: Components) -> None:
         _log.exception("the gallery was not recovered: every call will be refused")
         components.recovery.progress = f"it failed, and needs somebody: {error}"
         return
-    await keep_in_step(components)
+    await report_kept_crops(components)
+    await asyncio.gather(keep_in_step(components), keep_retention(components), keep_erasures_complete(components))
 
 
 async def _get_documentation(request: Request) -> Response:

@@ -94,7 +94,7 @@ async def get_detections(
 @router.post(
     "/detections:erase",
     summary="Erase all detections that match a filter",
-    response_description="How many there were.",
+    response_description="How many there were, and the receipt.",
     responses=declare_problems(*FORM_ERRORS),
     openapi_extra={
         "requestBody": {
@@ -113,7 +113,8 @@ async def post_erase(request: Request, components: RunningComponents) -> EraseAn
     if chosen.is_empty:
         names = ", ".join(DetectionFilterFields.model_fields)
         raise invalid_fields(FieldError("", f"an empty filter would erase everything: give at least one of {names}"))
-    return EraseAnswer(erased=await erase_detections(components, chosen))
+    receipt = await erase_detections(components, chosen)
+    return EraseAnswer(erased=receipt.erased, receipt_id=receipt.receipt_id)
 
 
 @router.get(
@@ -169,13 +170,20 @@ async def get_detection(detection_id: DetectionIdInPath, components: RunningComp
     status_code=status.HTTP_204_NO_CONTENT,
     response_class=Response,
     response_description="Gone.",
-    responses=declare_problems(DetectionNotFound),
+    responses={
+        204: {
+            "headers": {
+                "Erasure-Receipt": {"description": "For GET /v1/erasures/{receipt_id}.", "schema": {"type": "string"}}
+            }
+        },
+        **declare_problems(DetectionNotFound),
+    },
     dependencies=[requires(Scope.ADMIN), *_no_query],
 )
 async def delete_detection(detection_id: DetectionIdInPath, components: RunningComponents) -> Response:
     """From device, Redis and disk."""
-    await erase_detection(components, detection_id)
-    return Response(status_code=status.HTTP_204_NO_CONTENT)
+    receipt = await erase_detection(components, detection_id)
+    return Response(status_code=status.HTTP_204_NO_CONTENT, headers={"Erasure-Receipt": receipt.receipt_id})
 
 
 async def _ingest(components: Components, detection_id: str | None, request: Request) -> IngestedDetection:

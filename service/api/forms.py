@@ -1,13 +1,15 @@
 """Reads forms, strictly: every field known, sent once unless it is a list, as a file or as text as it should be."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from service.api.fields import UploadedFile
@@ -53,12 +55,11 @@ async def read_form(request: Request, model: type[Model], limits: FormLimits | N
     _check_content_type(request)
     limits = limits or FormLimits()
     try:
-        async with request.form(
-            max_files=limits.max_files, max_fields=limits.max_texts, max_part_size=limits.max_text_bytes
-        ) as form:
+        async with _parsed(request, limits) as form:
             values, errors = await _collect(form.multi_items(), model)
-    except HTTPException as error:
-        raise _explain_parser(str(error.detail), limits) from error
+    except (HTTPException, MultiPartException) as error:
+        complaint = error.message if isinstance(error, MultiPartException) else error.detail
+        raise _explain_parser(complaint, limits) from error
     return validate_fields(model, values, errors)
 
 
@@ -69,9 +70,35 @@ def describe_form(model: type[BaseModel], *media_types: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
+class _PartsInMemory(MultiPartParser):
+    """Keeps files in memory: a picture of somebody has no business in a temporary directory. The body is bounded."""
+
+    spool_max_size = 0  # never
+
+
+@asynccontextmanager
+async def _parsed(request: Request, limits: FormLimits) -> AsyncIterator[FormData]:
+    limits_of_parser = {"max_fields": limits.max_texts, "max_part_size": limits.max_text_bytes}
+    if _media_type(request) == URLENCODED:
+        async with request.form(**limits_of_parser) as form:
+            yield form
+        return
+    async with aclosing(request.stream()) as stream:
+        parser = _PartsInMemory(request.headers, stream, max_files=limits.max_files, **limits_of_parser)
+        form = await parser.parse()
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "none").partition(";")[0].strip().lower()
+
+
 def _check_content_type(request: Request) -> None:
     sent = request.headers.get("content-type", "none")
-    if sent.partition(";")[0].strip().lower() not in (MULTIPART, URLENCODED):
+    if _media_type(request) not in (MULTIPART, URLENCODED):
         raise UnsupportedBody(f"Content-Type is {sent[:100]!r}: send a form, {MULTIPART} (with curl: -F field=value)")
 
 

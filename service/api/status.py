@@ -20,7 +20,7 @@ from service.api.metrics import Metrics
 from service.api.required_scope import requires
 from service.describe_gallery import describe_gallery
 from service.errors import Unavailable
-from service.readiness import check_readiness
+from service.readiness import check_readiness, check_warnings
 
 router = APIRouter(tags=["status"])
 _no_query = [Depends(refuse_query_parameters)]
@@ -67,6 +67,7 @@ async def get_liveness() -> LivenessAnswer:
     "/readyz",
     summary="Whether the service can answer",
     response_description="The gallery is recovered, Redis answers, and the device gave a known answer.",
+    response_model_exclude_none=True,
     responses=declare_exempt_problems(Unavailable),
     dependencies=_no_query,
 )
@@ -75,7 +76,7 @@ async def get_readiness(components: RunningComponents) -> ReadinessAnswer:
     missing = await check_readiness(components)
     if missing:
         raise Unavailable("; ".join(missing))
-    return ReadinessAnswer(status="ready")
+    return ReadinessAnswer(status="ready", warnings=check_warnings(components) or None)
 
 
 @router.get(

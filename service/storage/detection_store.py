@@ -21,8 +21,10 @@ from service.errors import StorageFull
 from service.records import DetectionMetadata, DetectionRecord
 from service.storage.data_directory_lock import DataDirectoryLock
 from service.storage.disk_reserve import DiskReserve
+from service.storage.erasure_receipts import ErasureReceipts
 from service.storage.group_commit import GroupCommit
 from service.storage.model_switch import ModelSwitch
+from service.storage.page_scrubber import PageScrubber, ScrubReport
 from service.storage.record_databases import (
     MAX_DATABASES,
     UNREADABLE_PAGES,
@@ -74,6 +76,10 @@ class DetectionStore:
         self._reserve.hold()
         self._writer = GroupCommit(environment, max_waiting)
         self.model_switch = ModelSwitch(environment, self._databases, self._write, capacity_bytes)
+        self.receipts = ErasureReceipts(environment, self._write)
+        self._scrubber = PageScrubber(environment)
+        # The first scrub is due at once: what an earlier process left is not known.
+        self._scrubs_requested, self._scrubs_served = 1, 0
 
     @classmethod
     def open(cls, data_dir: Path, capacity_bytes: int = 2**40, max_waiting: int = 512) -> Self:
@@ -113,6 +119,7 @@ class DetectionStore:
 
     def close(self) -> None:
         """Finish the writes that wait, then close the files and give the directory back. May be called twice."""
+        self._scrubber.close()
         self._writer.close()
         self.model_switch.close()
         self._environment.close()
@@ -130,7 +137,10 @@ class DetectionStore:
             lmdb.Error: the disk failed; nothing was stored.
         """
         encoded = encode_record(record)
-        return await self._write(lambda transaction: self._put_within_capacity(transaction, encoded))
+        is_new = await self._write(lambda transaction: self._put_within_capacity(transaction, encoded))
+        if not is_new:
+            self.request_scrub()
+        return is_new
 
     async def delete(self, detection_ids: Sequence[str]) -> list[DetectionMetadata]:
         """Erase records.
@@ -145,9 +155,12 @@ class DetectionStore:
             StorageFull, QueueFull, lmdb.Error: as `put`.
         """
         erased: list[DetectionMetadata] = []
-        for start in range(0, len(detection_ids), _DELETED_IN_ONE_TRANSACTION):
-            part = detection_ids[start : start + _DELETED_IN_ONE_TRANSACTION]
-            erased += await self._delete_together([encode_key(each) for each in part], continues=start > 0)
+        try:
+            for start in range(0, len(detection_ids), _DELETED_IN_ONE_TRANSACTION):
+                part = detection_ids[start : start + _DELETED_IN_ONE_TRANSACTION]
+                erased += await self._delete_together([encode_key(each) for each in part], continues=start > 0)
+        finally:
+            self.request_scrub()
         return erased
 
     async def set_aside(self, detection_id: str, reason: str, at_us: int) -> bool:
@@ -201,6 +214,25 @@ class DetectionStore:
     def is_set_aside(self, detection_id: str) -> bool:
         """Whether a damaged record of that ID is set aside."""
         return self._databases.is_set_aside(detection_id)
+    def request_scrub(self) -> None:
+        """Note that something was erased or replaced, whose bytes are still in the file."""
+        self._scrubs_requested += 1
+
+    @property
+    def is_scrub_due(self) -> bool:
+        """Whether bytes of erased or replaced records may be left in the file."""
+        return self._scrubs_served < self._scrubs_requested
+
+    def scrub(self) -> ScrubReport:
+        """Overwrite what the file has left of all that was erased or replaced before. Errors: `PageScrubber.scrub`."""
+        requested = self._scrubs_requested
+        report = self._scrubber.scrub()
+        self._scrubs_served = requested
+        return report
+
+    def count_crops(self) -> int:
+        """How many records have a crop."""
+        return self._databases.count_crops()
 
     def count(self) -> int:
         """How many records there are, without those set aside."""

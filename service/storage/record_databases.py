@@ -177,6 +177,10 @@ class RecordDatabases:
                 self.read_record(transaction, key, bytes(value))
             elif any(transaction.get(key, db=database) is not None for database in self._parts):
                 raise DamagedRecord("there is no metadata")
+    def count_crops(self) -> int:
+        """How many records have a crop: where crops are not kept, it is empty."""
+        with self._environment.begin(buffers=True) as transaction, transaction.cursor(self._crops) as cursor:
+            return sum(len(value) > 0 for value in cursor.iternext(keys=False))
 
     def get_metadata(self, detection_id: str) -> DetectionMetadata | None:
         """The metadata of a detection; None if there is none. Raises DamagedRecord if it cannot be read."""

@@ -36,19 +36,21 @@ async def test_all_that_match_are_erased_and_counted(components: Components) -> 
     await asyncio.gather(*(components.writer.put(record) for record in records))
     # Camera, person and half-open time together: 0, 6, ... 96, without 96 itself.
     chosen = DetectionFilter(camera_id="c0", person_id="p0", time_to_us=at(96))
-    assert await erase_detections(components, chosen) == 16
+    assert (await erase_detections(components, chosen)).erased == 16
     expected = [f"d{number:03}" for number in range(150) if number % 6 or number >= 96]
     assert await check_agreement(components) == expected
-    assert await erase_detections(components, chosen) == 0
-    assert await erase_detections(components, DetectionFilter(camera_id="c1")) == 75
-    assert await erase_detections(components, DetectionFilter()) == 59
+    assert (await erase_detections(components, chosen)).erased == 0
+    assert (await erase_detections(components, DetectionFilter(camera_id="c1"))).erased == 75
+    assert (await erase_detections(components, DetectionFilter())).erased == 59
     assert await check_agreement(components) == []
 
 
 async def test_two_who_erase_the_same_count_each_detection_once(components: Components) -> None:
     await asyncio.gather(*(components.writer.put(draw_record(components, f"d{n}", n)) for n in range(40)))
     chosen = DetectionFilter(camera_id="c1")
-    assert sum(await asyncio.gather(*(erase_detections(components, chosen) for _ in range(3)))) == 40
+    receipts = await asyncio.gather(*(erase_detections(components, chosen) for _ in range(3)))
+    assert sum(receipt.erased for receipt in receipts) == 40
+    assert len({receipt.receipt_id for receipt in receipts}) == 3
     assert await check_agreement(components) == []
 
 
@@ -62,6 +64,6 @@ async def test_what_is_replaced_meanwhile_and_no_longer_matches_is_kept(
         return ["gone", "moved"]
 
     monkeypatch.setattr(type(components.index), "matching_ids", lambda _, chosen: as_it_was_before(chosen))
-    assert await erase_detections(components, DetectionFilter(camera_id="c1")) == 1
+    assert (await erase_detections(components, DetectionFilter(camera_id="c1"))).erased == 1
     assert components.store.get_crop("gone") is None
     assert components.store.get_crop("moved") is not None

@@ -1,9 +1,7 @@
 """Ingest: what is stored, what a second one does, and that a refused crop leaves nothing."""
 
 import asyncio
-import re
 import time
-from uuid import UUID
 
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ import pytest
 from model.preprocessing import preprocess_crop
 from service.components import Components
 from service.errors import LimitExceeded, UnreadableImage, UnsupportedImage
-from service.ingest_detection import NewDetection, create_detection_id, ingest_detection
+from service.ingest_detection import NewDetection, ingest_detection
 from tests.service.drawn_crops import crop_file, draw_crop, encode
 from tests.service.inference.png_files import RGB, png_file
 from tests.service.stored_crops import at, check_agreement, ingest
@@ -82,15 +80,3 @@ async def test_a_refused_crop_leaves_nothing_and_its_neighbours_alone(
     assert [isinstance(answer, error) for answer in answers] == [False, True, True]
     assert await check_agreement(components) == ["kept", "neighbour"]
     assert components.store.get_metadata("kept") == kept.metadata
-
-
-def test_ids_are_uuids_of_version_7_in_order_of_time() -> None:
-    moments = [0, 1_790_000_000_000_000, 1_790_000_000_001_000, 2**48 * 1000 - 1]
-    ids = [create_detection_id(now_us) for now_us in moments]
-    assert ids == sorted(ids)
-    for detection_id, now_us in zip(ids, moments, strict=True):
-        uuid = UUID(detection_id)
-        assert (uuid.version, uuid.variant) == (7, "specified in RFC 4122")
-        assert uuid.int >> 80 == now_us // 1000
-        assert re.fullmatch(r"[A-Za-z0-9._:-]{1,128}", detection_id)
-    assert len({create_detection_id(5) for _ in range(1000)}) == 1000
