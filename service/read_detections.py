@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from service.components import Components
 from service.damaged_detections import not_found, read_sound
-from service.errors import OtherModel
+from service.errors import DetectionNotFound, OtherModel
 from service.inference.feature_extraction import FeatureMap
 from service.records import DetectionFilter, DetectionMetadata, DetectionPage
 
