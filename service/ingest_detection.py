@@ -7,6 +7,7 @@ from uuid import UUID
 
 from service.components import Components
 from service.records import DetectionMetadata, DetectionRecord
+from service.stage_timing import ingest_stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,11 @@ async def ingest_detection(components: Components, detection: NewDetection) -> I
         StorageFull: the gallery or the disk; nothing is stored.
         QueueFull, Unavailable: try again.
     """
-    crop = await components.decoder.decode(detection.image)
-    feature_map = await components.worker.run(components.operations.extract, crop.pixels)
+    stages = ingest_stages(components.metrics)
+    with stages.labels("decode").time():
+        crop = await components.decoder.decode(detection.image)
+    with stages.labels("extract").time():
+        feature_map = await components.worker.run(components.operations.extract, crop.pixels)
     now_us = time.time_ns() // 1000
     metadata = DetectionMetadata(
         detection_id=detection.detection_id or create_detection_id(now_us),

@@ -12,13 +12,16 @@ from fastapi.responses import HTMLResponse
 from service.api import batch, compare, detections, search, status
 from service.api.body_limit import BodyLimitMiddleware
 from service.api.deadline import DeadlineMiddleware
+from service.api.disconnect import DisconnectMiddleware
 from service.api.documentation_page import render_documentation
-from service.api.metrics import Metrics, MetricsMiddleware
+from service.api.metrics import MetricsMiddleware, watch_process
 from service.api.openapi_document import DocumentedApplication
 from service.api.problems import install_problem_handlers
 from service.api.request_id import RequestIdMiddleware
 from service.api.request_limit import RequestLimitMiddleware
+from service.component_metrics import watch_components
 from service.components import Components, open_components
+from service.metrics import Metrics
 from service.recover_gallery import keep_in_step, recover_gallery
 from service.settings import Settings
 
@@ -45,6 +48,7 @@ def create_application(settings: Settings) -> FastAPI:
     )
     application.state.settings = settings
     application.state.metrics = Metrics()
+    watch_process(application.state.metrics)
     for part in (detections, batch, search, compare, status):
         application.include_router(part.router)
     application.add_api_route("/docs", _get_documentation, include_in_schema=False)
@@ -56,16 +60,19 @@ def create_application(settings: Settings) -> FastAPI:
 def _add_middleware(application: FastAPI, settings: Settings) -> None:
     """The last one added is the outermost: it sees the request first and the answer last."""
     application.add_middleware(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes)
+    application.add_middleware(DisconnectMiddleware)
     application.add_middleware(DeadlineMiddleware, timeout_seconds=settings.request_timeout_seconds)
-    application.add_middleware(RequestLimitMiddleware, max_requests=settings.max_requests)
-    application.add_middleware(MetricsMiddleware, metrics=application.state.metrics)
+    metrics = application.state.metrics
+    application.add_middleware(RequestLimitMiddleware, max_requests=settings.max_requests, metrics=metrics)
+    application.add_middleware(MetricsMiddleware, metrics=metrics)
     application.add_middleware(RequestIdMiddleware)
 
 
 @asynccontextmanager
 async def _run_components(application: FastAPI) -> AsyncIterator[None]:
-    async with open_components(application.state.settings) as components:
+    async with open_components(application.state.settings, application.state.metrics) as components:
         application.state.components = components
+        watch_components(components)
         background = asyncio.create_task(_recover_and_keep_in_step(components))
         try:
             yield

@@ -10,7 +10,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.api.application import create_application
-from service.api.log_lines import configure_logging
+from service.api.guarded_connections import ConnectionLimits, guard_connections
+from service.log_lines import configure_logging
 from service.settings import Settings
 
 
@@ -30,21 +31,26 @@ def serve(settings: Settings) -> None:
         OSError: the address cannot be listened on.
         Exception: whatever `open_components` raises when disk, Redis, checkpoint or device cannot be opened.
     """
-    configure_logging()
+    configure_logging(settings.log_format)
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         with _bind(settings.host, settings.port) as listener:
             application = create_application(settings)
             configuration = uvicorn.Config(
                 application,
+                http=guard_connections(ConnectionLimits.of(settings), application.state.metrics),
                 log_config=None,
                 access_log=False,
                 lifespan="off",
                 server_header=False,
                 timeout_graceful_shutdown=settings.shutdown_timeout_seconds,
             )
+            server = _AnnouncingServer(configuration)
+            application.state.metrics.watch(
+                "qaconv_http_connections", "Open connections.", lambda: len(server.server_state.connections)
+            )
             with asyncio.Runner(loop_factory=configuration.get_loop_factory()) as runner:
-                runner.run(_serve(application, _AnnouncingServer(configuration), listener))
+                runner.run(_serve(application, server, listener))
     except KeyboardInterrupt:
         pass  # The server ended as it was told to; uvicorn raises the signal again when it is done.
     finally:

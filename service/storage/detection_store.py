@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.errors import StorageFull
+from service.metrics import Metrics
 from service.records import DetectionMetadata, DetectionRecord
 from service.storage.data_directory_lock import DataDirectoryLock
 from service.storage.disk_reserve import DiskReserve
@@ -50,7 +51,12 @@ class DetectionStore:
     """
 
     def __init__(
-        self, environment: lmdb.Environment, lock: DataDirectoryLock, capacity_bytes: int, max_waiting: int
+        self,
+        environment: lmdb.Environment,
+        lock: DataDirectoryLock,
+        capacity_bytes: int,
+        max_waiting: int,
+        metrics: Metrics | None = None,
     ) -> None:
         self._environment = environment
         self._lock = lock
@@ -58,16 +64,19 @@ class DetectionStore:
         self._databases = RecordDatabases(environment)
         self._reserve = DiskReserve(Path(environment.path()) / "reserve", _RESERVE_BYTES)
         self._reserve.hold()
-        self._writer = GroupCommit(environment, max_waiting)
+        self._writer = GroupCommit(environment, max_waiting, metrics)
 
     @classmethod
-    def open(cls, data_dir: Path, capacity_bytes: int = 2**40, max_waiting: int = 512) -> Self:
+    def open(
+        cls, data_dir: Path, capacity_bytes: int = 2**40, max_waiting: int = 512, metrics: Metrics | None = None
+    ) -> Self:
         """Open the store of a data directory; both are made if they are not there.
 
         Args:
             data_dir: the directory; the store takes `lock` and `records/` in it.
             capacity_bytes: how much of the disk the records may take. Address space of that size is reserved.
             max_waiting: how many writes may wait for the disk.
+            metrics: where commits are counted.
 
         Raises:
             DataDirectoryInUse: another process has this directory.
@@ -80,7 +89,7 @@ class DetectionStore:
             records_dir.mkdir(mode=0o700, exist_ok=True)
             map_size = -(-capacity_bytes // _LARGEST_PAGE_BYTES) * _LARGEST_PAGE_BYTES + _RESERVE_BYTES
             environment = lmdb.open(os.fspath(records_dir), map_size=map_size, max_dbs=3, mode=0o600)
-            return cls(environment, lock, capacity_bytes, max_waiting)
+            return cls(environment, lock, capacity_bytes, max_waiting, metrics)
         except BaseException:
             lock.release()
             raise
@@ -153,6 +162,16 @@ class DetectionStore:
         with self._environment.begin() as transaction:
             return self._databases.used_bytes(transaction)
 
+    @property
+    def capacity_bytes(self) -> int:
+        """How much of the disk the records may take."""
+        return self._capacity_bytes
+
+    def free_disk_bytes(self) -> int:
+        """What the disk of the records has left for this user."""
+        disk = os.statvfs(self._environment.path())
+        return disk.f_bavail * disk.f_frsize
+
     def iterate_metadata(self, on_damaged: OnDamaged = log_damaged) -> Iterator[DetectionMetadata]:
         """All metadata, ordered by ID; what is damaged goes to `on_damaged(detection_id, reason)` and is skipped."""
         return self._databases.iterate_metadata(on_damaged)
@@ -193,12 +212,8 @@ class DetectionStore:
 
     def _is_disk_full(self, error: lmdb.Error) -> bool:
         # The write that takes the last of a disk is cut short, which LMDB calls an input/output error.
-        is_cut_short = error.code == errno.EIO and self._free_disk_bytes() < _FULL_DISK_BYTES
+        is_cut_short = error.code == errno.EIO and self.free_disk_bytes() < _FULL_DISK_BYTES
         return is_cut_short or error.code in {errno.ENOSPC, errno.EDQUOT}
-
-    def _free_disk_bytes(self) -> int:
-        disk = os.statvfs(self._environment.path())
-        return disk.f_bavail * disk.f_frsize
 
     def _capacity_exhausted(self) -> StorageFull:
         return StorageFull(
@@ -209,6 +224,6 @@ class DetectionStore:
 
     def _disk_exhausted(self) -> StorageFull:
         return StorageFull(
-            f"the disk of {self._environment.path()} is full: {self._free_disk_bytes():,} bytes are free; the "
+            f"the disk of {self._environment.path()} is full: {self.free_disk_bytes():,} bytes are free; the "
             f"records take {self.used_bytes():,}. Free space on that disk, or erase detections"
         )
