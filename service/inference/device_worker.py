@@ -107,8 +107,9 @@ class DeviceWorker:
 
     @property
     def waiting(self) -> int:
-        """Jobs in the queue."""
-        return len(self._jobs)
+        """Jobs in the queue that somebody still waits for."""
+        with self._changed:
+            return sum(not job.future.cancelled() for job in self._jobs)
 
     @property
     def busy_seconds(self) -> float:
@@ -124,7 +125,7 @@ class DeviceWorker:
             Unavailable: the thread has ended.
             Exception: whatever the operation raised for this item.
         """
-        if len(self._jobs) >= self._max_waiting:
+        if len(self._jobs) >= self._max_waiting and self.waiting >= self._max_waiting:
             self._metrics.refusals.inc()
             raise QueueFull(f"{self._max_waiting} jobs wait for the device, the most that may: try again later")
         return await self._run(operation, item, is_accepted=False)
