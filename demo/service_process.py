@@ -102,6 +102,8 @@ def _launch(folder: Path, port: int) -> "subprocess.Popen[bytes]":
         for name, value in os.environ.items()
         if not name.startswith("QACONV_") or name in _INHERITED_VARIABLES
     }
+    # People read this log, where the demo fails.
+    environment["QACONV_LOG_FORMAT"] = "text"
     with _log_path(folder).open("wb") as log:
         return subprocess.Popen(
             [*keeper, *serve, "--data-dir", str(folder / "data")],

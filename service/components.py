@@ -16,6 +16,7 @@ from service.gallery.slot_table import SlotTable
 from service.gallery_model import settle_gallery_model
 from service.inference.device_worker import DeviceWorker
 from service.inference.image_decoding import ImageDecoder, ImageLimits
+from service.metrics import Metrics
 from service.settings import Settings
 from service.storage.detection_store import DetectionStore
 from service.storage.embedded_redis import EmbeddedRedis
@@ -61,13 +62,18 @@ class Components:
     store: DetectionStore
     index: MetadataIndex
     writer: DetectionWriter
+    metrics: Metrics
     recovery: RecoveryState = field(default_factory=RecoveryState)
     scrub: ScrubState = field(default_factory=ScrubState)
 
 
 @asynccontextmanager
-async def open_components(settings: Settings) -> AsyncIterator[Components]:
+async def open_components(settings: Settings, metrics: Metrics | None = None) -> AsyncIterator[Components]:
     """Opens disk, Redis, model and device, and closes them in the opposite order.
+
+    Args:
+        settings: what the operator set.
+        metrics: what every part reports to.
 
     Raises:
         CheckpointError, FileNotFoundError: the checkpoint cannot be loaded.
@@ -75,21 +81,22 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
         DataDirectoryInUse: another service has the data directory.
         GalleryOfOtherModel, ReindexRunning: the gallery is of another model.
     """
+    metrics = metrics or Metrics()
     async with AsyncExitStack() as stack:
         path = settings.checkpoint or shipped_checkpoint_path()
         checkpoint = load_checkpoint(path)
-        store = DetectionStore.open(settings.data_dir, settings.disk_capacity_bytes, settings.max_waiting)
+        store = DetectionStore.open(settings.data_dir, settings.disk_capacity_bytes, settings.max_waiting, metrics)
         stack.push_async_callback(asyncio.to_thread, store.close)
         await asyncio.to_thread(settle_gallery_model, store, settings.data_dir, path, checkpoint.fingerprint)
-        index = await _open_index(settings, stack)
+        index = await _open_index(settings, stack, metrics)
         slots, gallery, precision = _create_gallery(settings, checkpoint)
         operations = create_device_operations(checkpoint, gallery, precision, settings)
-        worker = DeviceWorker(settings.max_waiting)
+        worker = DeviceWorker(settings.max_waiting, metrics)
         stack.push_async_callback(asyncio.to_thread, worker.close)
         limits = ImageLimits(settings.max_image_pixels, settings.min_image_side)
-        decoder = ImageDecoder(checkpoint.config, limits, settings.decoding_threads, settings.max_waiting)
+        decoder = ImageDecoder(checkpoint.config, limits, settings.decoding_threads, settings.max_waiting, metrics)
         stack.push_async_callback(asyncio.to_thread, decoder.close)
-        writer = DetectionWriter(store, index, slots, worker, operations)
+        writer = DetectionWriter(store, index, slots, worker, operations, metrics=metrics)
         stack.push_async_callback(writer.finish)
         yield Components(
             settings=settings,
@@ -103,16 +110,17 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
             store=store,
             index=index,
             writer=writer,
+            metrics=metrics,
         )
 
 
-async def _open_index(settings: Settings, stack: AsyncExitStack) -> MetadataIndex:
+async def _open_index(settings: Settings, stack: AsyncExitStack, metrics: Metrics) -> MetadataIndex:
     url = settings.redis_url
     if url is None:
         embedded = await asyncio.to_thread(EmbeddedRedis.start, settings.data_dir)
         stack.push_async_callback(asyncio.to_thread, embedded.stop)
         url = embedded.url
-    index = MetadataIndex.connect(url, settings.redis_key_prefix)
+    index = MetadataIndex.connect(url, settings.redis_key_prefix, metrics=metrics)
     stack.push_async_callback(index.close)
     return index
 

@@ -16,7 +16,9 @@ from service.device_operations import DeviceOperations
 from service.errors import StorageFull, Unavailable
 from service.gallery.slot_table import SlotTable
 from service.inference.device_worker import DeviceWorker
+from service.metrics import Metrics
 from service.records import DetectionFilter, DetectionMetadata, DetectionRecord
+from service.stage_timing import ingest_stages
 from service.storage.detection_store import DetectionStore
 from service.storage.metadata_index import MetadataIndex
 from service.storage.record_databases import DamagedDatabase
@@ -41,6 +43,8 @@ class DetectionWriter:
         slots: SlotTable,
         worker: DeviceWorker,
         operations: DeviceOperations,
+        *,
+        metrics: Metrics,
     ) -> None:
         self._store = store
         self._index = index
@@ -53,6 +57,12 @@ class DetectionWriter:
         self._unsettled: set[str] = set()
         # What was erased from the disk for a caller who was told that it failed: the same call again is to succeed.
         self._untold: dict[str, DetectionMetadata] = {}
+        self._stages = ingest_stages(metrics)
+        metrics.watch(
+            "qaconv_unsettled_writes",
+            "Detections whose record on disk is ahead of Redis or the device.",
+            lambda: len(self._unsettled),
+        )
 
     @property
     def unsettled(self) -> frozenset[str]:
@@ -132,15 +142,18 @@ class DetectionWriter:
             await self._require_redis()
             is_reserved_now = self._slots.reserve(detection_id)
             try:
-                is_new = await self._store.put(record)
+                with self._stages.labels("disk").time():
+                    is_new = await self._store.put(record)
             except BaseException:
                 if is_reserved_now:
                     self._slots.free(detection_id)
                 raise
             self._untold.pop(detection_id, None)
             with self._unsettled_on_failure(detection_id):
-                await self._index.put(record.metadata)
-                await self._worker.run_accepted(self._operations.put, record)
+                with self._stages.labels("redis").time():
+                    await self._index.put(record.metadata)
+                with self._stages.labels("device").time():
+                    await self._worker.run_accepted(self._operations.put, record)
             return is_new
 
     async def _erase(self, detection_id: str, chosen: DetectionFilter) -> DetectionMetadata | None:

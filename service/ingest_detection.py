@@ -6,6 +6,7 @@ from service.clock import Clock, system_clock
 from service.components import Components
 from service.records import DetectionMetadata, DetectionRecord
 from service.retention_limits import require_within_retention
+from service.stage_timing import ingest_stages
 from service.time_ordered_id import create_time_ordered_id
 
 
@@ -41,8 +42,11 @@ async def ingest_detection(
         QueueFull, Unavailable: try again.
     """
     require_within_retention(components.settings, detection.camera_id, detection.timestamp_us, clock())
-    crop = await components.decoder.decode(detection.image)
-    feature_map = await components.worker.run(components.operations.extract, crop.pixels)
+    stages = ingest_stages(components.metrics)
+    with stages.labels("decode").time():
+        crop = await components.decoder.decode(detection.image)
+    with stages.labels("extract").time():
+        feature_map = await components.worker.run(components.operations.extract, crop.pixels)
     now_us = clock()
     metadata = DetectionMetadata(
         detection_id=detection.detection_id or create_time_ordered_id(now_us),

@@ -23,7 +23,7 @@ from service.inference.matching import MatchedPair, MatchingJob
 from service.read_detections import read_comparable_feature_map, read_metadata
 from service.records import MICROSECONDS_PER_SECOND, DetectionMetadata
 from service.search_records import GroupBy, LiftingReport, Match, PivotReport, QuerySeen, SearchQuery, SearchResult
-from service.stage_timing import StageTiming
+from service.stage_timing import StageTiming, search_stages
 
 # How far the numbers of one crop's map may be apart, which batches and devices round differently: some units of float16
 # below one. Those of different crops are apart by tenths.
@@ -53,20 +53,23 @@ async def search_gallery(components: Components, query: SearchQuery) -> SearchRe
         UnreadableImage, UnsupportedImage, LimitExceeded, InvalidField: the query's image or a field.
         QueueFull, Unavailable: try again.
     """
-    timing = StageTiming()
+    timing = StageTiming(search_stages(components.metrics))
     seen, feature_map = await _see_query(components, query, timing)
     reason = _why_not_lifted(query, seen)
     nearby = _Nearby() if reason else await _find_nearby(components, query, seen, feature_map)
     job = ScoringJob(feature_map, nearby.detection_ids, query.candidates, seen.detection_id)
     with timing.stage("score"):
         scored = await components.worker.run(components.operations.score, job)
-    with timing.stage("lift"):
-        lifted = None if reason else await _lift(components, scored, query.lifting)
+    lifted = None
+    if reason is None:
+        with timing.stage("lift"):
+            lifted = await _lift(components, scored, query.lifting)
     ranking = await asyncio.to_thread(_rank, scored, lifted, query)
     with timing.stage("locate"):
         matches = await _describe_matches(components, query, feature_map, scored, ranking)
     # Nearby persons and matches that an emptied Redis lacks would be missing without a word.
     await components.index.require_in_step()
+    _count(components, reason)
     return SearchResult(
         query=seen,
         gallery_size=scored.gallery_size,
@@ -75,6 +78,14 @@ async def search_gallery(components: Components, query: SearchQuery) -> SearchRe
         matches=matches,
         timing_ms=timing.finish(),
     )
+
+
+def _count(components: Components, reason: str | None) -> None:
+    """Counts a search that is answered."""
+    searches = components.metrics.counter(
+        "qaconv_searches_total", "Searches answered, by whether lifting was applied, or why not.", ["lifting"]
+    )
+    searches.labels("applied" if reason is None else reason).inc()
 
 
 async def _see_query(components: Components, query: SearchQuery, timing: StageTiming) -> tuple[QuerySeen, FeatureMap]:

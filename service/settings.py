@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     header_timeout_seconds: float = Field(
         10.0, gt=0, description="Time in which a connection must have sent a request's header."
     )
+    max_connections: int = Field(
+        512, ge=1, description="Connections at most; where all are busy, further ones are answered 503 and closed."
+    )
     shutdown_timeout_seconds: int = Field(10, ge=1, description="Time that requests in flight get at shutdown.")
 
     stream_redis_url: str | None = Field(

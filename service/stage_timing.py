@@ -1,9 +1,13 @@
-"""How long each stage of a search took."""
+"""How long each stage of a search or of an ingest took, waiting and failures included."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from prometheus_client import Histogram
+
+from service.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +23,15 @@ class Timing:
 
 
 class StageTiming:
-    """A stopwatch that starts when it is made."""
+    """A stopwatch that starts when it is made.
 
-    def __init__(self) -> None:
+    Args:
+        stages: where each stage is reported to, in seconds, when it ends.
+    """
+
+    def __init__(self, stages: Histogram) -> None:
         self._start = time.perf_counter()
+        self._histogram = stages
         self._stages: dict[str, float] = {}
 
     @contextmanager
@@ -32,8 +41,24 @@ class StageTiming:
         try:
             yield
         finally:
-            self._stages[name] = self._stages.get(name, 0.0) + (time.perf_counter() - start) * 1000
+            seconds = time.perf_counter() - start
+            self._histogram.labels(name).observe(seconds)
+            self._stages[name] = self._stages.get(name, 0.0) + seconds * 1000
 
     def finish(self) -> Timing:
         """The stages so far, and the total."""
         return Timing(**self._stages, total=(time.perf_counter() - self._start) * 1000)
+
+
+def search_stages(metrics: Metrics) -> Histogram:
+    """Of searches: decode, extract, score, lift, locate."""
+    return metrics.histogram(
+        "qaconv_search_stage_duration_seconds", "Time of a stage of a search, waiting included.", ["stage"]
+    )
+
+
+def ingest_stages(metrics: Metrics) -> Histogram:
+    """Of ingests: decode, extract, disk, redis, device."""
+    return metrics.histogram(
+        "qaconv_ingest_stage_duration_seconds", "Time of a stage of an ingest, waiting included.", ["stage"]
+    )

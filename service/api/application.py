@@ -15,8 +15,9 @@ from service.api import batch, compare, detections, erasures, search, status
 from service.api.access import add_access_middleware, measure_key_file, watched_keys
 from service.api.body_limit import BodyLimitMiddleware
 from service.api.deadline import DeadlineMiddleware
+from service.api.disconnect import DisconnectMiddleware
 from service.api.documentation_page import render_documentation
-from service.api.metrics import Metrics, MetricsMiddleware
+from service.api.metrics import MetricsMiddleware, watch_process
 from service.api.openapi_document import DocumentedApplication
 from service.api.problems import install_problem_handlers
 from service.api.request_id import RequestIdMiddleware
@@ -25,7 +26,9 @@ from service.api.required_scope import refuse_unguarded_routes, requires
 from service.api.security_headers import DOCUMENTATION_POLICY
 from service.apply_retention import keep_retention
 from service.complete_erasures import keep_erasures_complete
+from service.component_metrics import watch_components
 from service.components import Components, open_components
+from service.metrics import Metrics
 from service.recover_gallery import keep_in_step, recover_gallery
 from service.report_kept_crops import report_kept_crops
 from service.settings import Settings
@@ -63,6 +66,7 @@ def create_application(settings: Settings) -> FastAPI:
     application.state.key_ring = key_ring
     if key_ring is not None:
         measure_key_file(application.state.metrics.registry, key_ring)
+    watch_process(application.state.metrics)
     for part in (detections, batch, erasures, search, compare, status):
         application.include_router(part.router)
     for path, answer in (("/docs", _get_documentation), ("/openapi.json", _get_document)):
@@ -76,20 +80,23 @@ def create_application(settings: Settings) -> FastAPI:
 def _add_middleware(application: FastAPI, settings: Settings) -> None:
     """The last one added is the outermost: it sees the request first and the answer last."""
     application.add_middleware(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes)
+    application.add_middleware(DisconnectMiddleware)
     application.add_middleware(DeadlineMiddleware, timeout_seconds=settings.request_timeout_seconds)
-    application.add_middleware(RequestLimitMiddleware, max_requests=settings.max_requests)
+    metrics = application.state.metrics
+    application.add_middleware(RequestLimitMiddleware, max_requests=settings.max_requests, metrics=metrics)
     add_access_middleware(application, settings, application.state.key_ring)
-    application.add_middleware(MetricsMiddleware, metrics=application.state.metrics)
+    application.add_middleware(MetricsMiddleware, metrics=metrics)
     application.add_middleware(RequestIdMiddleware)
 
 
 @asynccontextmanager
 async def _run_components(application: FastAPI) -> AsyncIterator[None]:
     async with (
-        open_components(application.state.settings) as components,
+        open_components(application.state.settings, application.state.metrics) as components,
         watched_keys(application.state.key_ring, log_key_change),
     ):
         application.state.components = components
+        watch_components(components)
         background = asyncio.create_task(_recover_and_keep_in_step(components))
         try:
             yield

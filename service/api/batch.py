@@ -17,7 +17,7 @@ from service.api.detection_requests import BatchForm, ManifestItem
 from service.api.fields import UploadedFile, show_value
 from service.api.forms import FormLimits, describe_form, read_form
 from service.api.json_body import parse_json
-from service.api.problems import UNEXPECTED_ERROR, describe_error
+from service.api.problems import UNEXPECTED_ERROR, count_problem, describe_error
 from service.api.required_scope import requires
 from service.api.validation import invalid_field, invalid_fields, validate_fields
 from service.components import Components
@@ -65,7 +65,11 @@ async def post_batch(request: Request, components: RunningComponents) -> BatchAn
     settings = components.settings
     places = asyncio.Semaphore(max(1, min(settings.extraction_batch, settings.max_waiting // 4)))
     outcomes = (_ingest(components, detection, places, deadline) for detection in detections)
-    return BatchAnswer(results=await asyncio.gather(*outcomes))
+    results = await asyncio.gather(*outcomes)
+    for result in results:
+        if isinstance(result, RefusedItem):
+            count_problem(components.metrics, result.problem.kind)
+    return BatchAnswer(results=results)
 
 
 def _form_limits(settings: Settings) -> FormLimits:

@@ -7,7 +7,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import UNEXPECTED_ERROR, answer_error
-from service.errors import RequestTimeout, Unavailable
+from service.errors import RequestTimeout, ServiceError, Unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -47,11 +47,19 @@ class DeadlineMiddleware:
                 _log.exception("an exception that nobody foresaw")
             if has_begun:
                 raise  # The answer is cut short: the connection is closed, so that the client sees it.
-            await answer_error(_too_late(self._timeout_seconds) if is_late else UNEXPECTED_ERROR)(scope, receive, send)
+            answer = _too_late(self._timeout_seconds) if is_late else _explain(error)
+            await answer_error(answer)(scope, receive, send)
         except asyncio.CancelledError:
-            if not has_begun:
-                await answer_error(Unavailable("the service is shutting down: try again"))(scope, receive, send)
-            raise
+            if has_begun:
+                raise
+            # Answered, the request has ended as it was told to: the server need not hear of it as of a failure.
+            await answer_error(Unavailable("the service is shutting down: try again"))(scope, receive, send)
+
+
+def _explain(error: Exception) -> ServiceError:
+    if isinstance(error, MemoryError):
+        return Unavailable("the service has too little memory left for this request: try again later, or send less")
+    return UNEXPECTED_ERROR
 
 
 def _too_late(timeout_seconds: float) -> RequestTimeout:

@@ -11,15 +11,19 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
+from starlette.types import Receive, Scope, Send
 
-from service.api.request_id import current_request_id
 from service.api.validation import describe_validation_errors
 from service.errors import InvalidField, ServiceError
+from service.metrics import Metrics
+from service.request_context import current_request_id
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 # What clients are told of an exception that nobody foresaw: nothing of the inside.
 UNEXPECTED_ERROR = ServiceError("something went wrong in the service; its log has the reason, under this request_id")
+
+_SENT_PROBLEM = "sent_problem"
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +44,11 @@ class Problem(BaseModel):
     detail: str = Field(description="The value, the limit and what to do.")
     request_id: str = Field(description="The request's X-Request-Id, which the service's log names too.")
     errors: list[FieldProblem] = Field(default=[], description="The fields that were wrong.")
+
+    @property
+    def kind(self) -> str:
+        """The last part of the type, such as `queue-full`."""
+        return self.type.rpartition("/")[2]
 
 
 def describe_error(error: ServiceError) -> Problem:
@@ -63,7 +72,34 @@ def answer_error(error: ServiceError, headers: Mapping[str, str] | None = None) 
 def answer_problem(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
     """The response that carries a problem document."""
     content = json.dumps(problem.model_dump(), ensure_ascii=False).encode()
-    return Response(content, problem.status, headers, PROBLEM_MEDIA_TYPE)
+    response = _ProblemResponse(content, problem.status, headers, PROBLEM_MEDIA_TYPE)
+    response.kind = problem.kind
+    return response
+
+
+class _ProblemResponse(Response):
+    """Leaves the problem's kind in the request's scope, for whoever counts what was answered."""
+
+    kind: str
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})[_SENT_PROBLEM] = self.kind
+        await super().__call__(scope, receive, send)
+
+
+def sent_problem(scope: Scope) -> str | None:
+    """The kind of problem that a request was answered with, such as `queue-full`; None where it was another answer."""
+    kind = scope.get("state", {}).get(_SENT_PROBLEM)
+    return kind if isinstance(kind, str) else None
+
+
+def count_problem(metrics: Metrics, kind: str) -> None:
+    """Counts a problem that a request, or an item of a batch, was answered with."""
+    metrics.counter(
+        "qaconv_problems_total",
+        "Problems answered, by the last part of their type; items of batches included.",
+        ["type"],
+    ).labels(kind).inc()
 
 
 def install_problem_handlers(application: FastAPI) -> None:

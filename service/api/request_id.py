@@ -1,37 +1,26 @@
-"""Gives every request an ID: the client's `X-Request-Id` or a new one, answered, and in every log line."""
+"""Gives every request an ID and a place in a trace, answers both, and names them in every log line.
 
-import logging
+The ID is the client's `X-Request-Id` or a new one. The trace is that of the client's `traceparent` (W3C Trace
+Context), or a new one; it is answered in `traceresponse`, the header that the W3C's draft names for it.
+"""
+
 import time
 import uuid
-from contextvars import ContextVar
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.access_log import log_access
 from service.api.fields import is_identifier
+from service.request_context import RequestContext, working_for
+from service.trace_context import TraceContext
 
 REQUEST_ID_HEADER = "X-Request-Id"
-
-_current: ContextVar[str] = ContextVar("request_id", default="-")
-_access_log = logging.getLogger("service.access")
-
-
-def current_request_id() -> str:
-    """The ID of the request that this code runs for; "-" outside of one."""
-    return _current.get()
-
-
-class RequestIdFilter(logging.Filter):
-    """Adds `request_id` to log records, for a formatter to print."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Passes every record."""
-        record.request_id = current_request_id()
-        return True
+TRACE_RESPONSE_HEADER = "traceresponse"
 
 
 class RequestIdMiddleware:
-    """Holds a request's ID while it is answered, answers it, and logs one line when the answer is complete."""
+    """Holds a request's IDs while it is answered, answers them, and logs one line when the answer is complete."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -41,40 +30,31 @@ class RequestIdMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _choose_request_id(scope)
-        status = 0
+        scope.setdefault("state", {})
+        request = _identify(Headers(scope=scope))
+        status: int | None = None
         started = time.perf_counter()
 
-        async def send_with_id(message: Message) -> None:
+        async def send_with_ids(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID_HEADER] = request.request_id
+                headers[TRACE_RESPONSE_HEADER] = request.trace.traceparent
             await send(message)
 
-        token = _current.set(request_id)
-        try:
-            await self._app(scope, receive, send_with_id)
-        finally:
-            _log_access(scope, status, time.perf_counter() - started)
-            _current.reset(token)
+        with working_for([request]):
+            try:
+                await self._app(scope, receive, send_with_ids)
+            finally:
+                log_access(scope, status, time.perf_counter() - started)
 
 
-def _choose_request_id(scope: Scope) -> str:
-    sent = Headers(scope=scope).get(REQUEST_ID_HEADER)
-    return sent if sent is not None and is_identifier(sent) else uuid.uuid4().hex
-
-
-def _log_access(scope: Scope, status: int, seconds: float) -> None:
-    client = scope.get("client")
-    caller = scope.get("state", {}).get("caller")
-    # %r: whatever a client puts into a path stays on one line.
-    _access_log.info(
-        "%s %s %r %s %.1f ms key=%s",
-        client[0] if client else "-",
-        scope["method"],
-        scope["path"],
-        status or "no answer",
-        seconds * 1000,
-        (caller.key_id if caller else None) or "-",
-    )
+def _identify(headers: Headers) -> RequestContext:
+    sent = headers.get(REQUEST_ID_HEADER)
+    request_id = sent if sent is not None and is_identifier(sent) else uuid.uuid4().hex
+    # Of two, neither can be told to be the right one.
+    parents = headers.getlist("traceparent")
+    traceparent = parents[0] if len(parents) == 1 else None
+    return RequestContext(request_id, TraceContext.continue_from(traceparent, ",".join(headers.getlist("tracestate"))))

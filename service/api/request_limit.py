@@ -4,6 +4,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.problems import answer_error
 from service.errors import QueueFull
+from service.metrics import Metrics
 
 # What supervisors, load balancers and Prometheus ask must be answered above all when there is much to do.
 _EXEMPT_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
@@ -12,8 +13,9 @@ _EXEMPT_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 class RequestLimitMiddleware:
     """Answers 429 to a request that comes while `max_requests` others are not answered yet."""
 
-    def __init__(self, app: ASGIApp, max_requests: int) -> None:
+    def __init__(self, app: ASGIApp, max_requests: int, metrics: Metrics) -> None:
         self._app = app
+        self._refusals = metrics.refusals.labels("requests_in_flight")
         self._max_requests = max_requests
         self._in_flight = 0
 
@@ -23,6 +25,7 @@ class RequestLimitMiddleware:
             await self._app(scope, receive, send)
             return
         if self._in_flight >= self._max_requests:
+            self._refusals.inc()
             refusal = QueueFull(f"{self._max_requests} requests are in flight, the most that may: try again later")
             await answer_error(refusal)(scope, receive, send)
             return

@@ -10,8 +10,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.api.application import create_application
-from service.api.log_lines import configure_logging
+from service.api.guarded_connections import ConnectionLimits, guard_connections
 from service.api.tls import ServedCertificate
+from service.log_lines import configure_logging
 from service.settings import Settings
 
 
@@ -32,7 +33,7 @@ def serve(settings: Settings) -> None:
         ValueError: the API keys or the certificate cannot be used.
         Exception: whatever `open_components` raises when disk, Redis, checkpoint or device cannot be opened.
     """
-    configure_logging()
+    configure_logging(settings.log_format)
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         certificate = _load_certificate(settings)
@@ -40,6 +41,7 @@ def serve(settings: Settings) -> None:
             application = create_application(settings)
             configuration = uvicorn.Config(
                 application,
+                http=guard_connections(ConnectionLimits.of(settings), application.state.metrics),
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -49,8 +51,12 @@ def serve(settings: Settings) -> None:
             )
             configuration.load()
             configuration.ssl = certificate.context if certificate else None
+            server = _AnnouncingServer(configuration)
+            application.state.metrics.watch(
+                "qaconv_http_connections", "Open connections.", lambda: len(server.server_state.connections)
+            )
             with asyncio.Runner(loop_factory=configuration.get_loop_factory()) as runner:
-                runner.run(_serve(application, _AnnouncingServer(configuration), listener, certificate))
+                runner.run(_serve(application, server, listener, certificate))
     except KeyboardInterrupt:
         pass  # The server ended as it was told to; uvicorn raises the signal again when it is done.
     finally:

@@ -1,6 +1,6 @@
 """Calls about the service itself: its model, its gallery, whether it lives and is ready, and its metrics."""
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 
 from model.checkpoint import Checkpoint
 from service.access.scope import Scope
@@ -16,7 +16,7 @@ from service.api.answers import (
 )
 from service.api.declared_problems import KEY_ERRORS, declare_exempt_problems, declare_problems
 from service.api.dependencies import RunningComponents, refuse_query_parameters, require_started
-from service.api.metrics import Metrics
+from service.api.metrics import answer_metrics
 from service.api.required_scope import requires
 from service.describe_gallery import describe_gallery
 from service.errors import Unavailable
@@ -90,11 +90,9 @@ async def get_readiness(components: RunningComponents) -> ReadinessAnswer:
     },
     dependencies=_readable,
 )
-async def get_metrics(request: Request, components: RunningComponents) -> Response:
-    """Requests by route and status, those in flight, the gallery, what is left to do, and the process."""
-    metrics = request.app.state.metrics
-    assert isinstance(metrics, Metrics)
-    return metrics.answer(components)
+async def get_metrics(components: RunningComponents) -> Response:
+    """Requests, stages, queues, device, disk, Redis, the gallery, what went wrong, and the process."""
+    return await answer_metrics(components)
 
 
 def _describe_model(checkpoint: Checkpoint, fingerprint: str) -> ModelAnswer:

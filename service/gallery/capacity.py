@@ -34,8 +34,8 @@ def choose_capacity(wanted: int | None, detection_bytes: int, device: torch.devi
         return max(1, min(_DEFAULT_CAPACITY, memory // 2 // detection_bytes))
     if wanted * detection_bytes > memory:
         raise CapacityError(
-            f"gallery_capacity {wanted} needs {wanted * detection_bytes:,} bytes, {device} has {memory:,}: lower "
-            "QACONV_GALLERY_CAPACITY"
+            f"gallery_capacity {wanted} needs {wanted * detection_bytes:,} bytes, {device} has {memory:,}: set "
+            f"QACONV_GALLERY_CAPACITY to at most {memory // detection_bytes}"
         )
     return wanted
 

@@ -1,6 +1,7 @@
 """The gallery's feature maps in the device's memory, in preallocated blocks whose slots are reused."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +9,9 @@ import torch
 from torch import Tensor
 
 from model.gallery_scoring import GalleryScorer
+from service.gallery.capacity import CapacityError
 from service.gallery.slot_table import SlotTable
+from service.out_of_memory import attempt, in_halves, is_out_of_memory
 from service.records import DetectionRecord
 
 _BLOCK_SLOTS = 4096
@@ -23,6 +26,9 @@ class DeviceGallery:
         channels: d.
         dtype: format in which maps are stored.
         device: where they lie.
+
+    Raises:
+        CapacityError: the device has too little memory; says how many detections it has memory for.
     """
 
     def __init__(
@@ -35,7 +41,12 @@ class DeviceGallery:
         shape = (self._block_slots, locations, channels)
         count = -(-table.capacity // self._block_slots)
         # All at once: a device with too little memory shows it at the start, not when a detection is on disk already.
-        self._blocks = [torch.empty(shape, dtype=dtype, device=device) for _ in range(count)]
+        self._blocks: list[Tensor] = []
+        for _ in range(count):
+            block = attempt(lambda: torch.empty(shape, dtype=dtype, device=device))
+            if isinstance(block, Exception):
+                raise self._too_small(block)
+            self._blocks.append(block)
 
     def put(self, records: list[DetectionRecord]) -> list[None]:
         """Writes detections into their reserved slots, over what was there."""
@@ -66,17 +77,30 @@ class DeviceGallery:
         return [self._blocks[slot // self._block_slots][slot % self._block_slots] for slot in slots]
 
     def score(self, scorer: GalleryScorer, queries: Tensor, slots: npt.NDArray[np.int64]) -> Tensor:
-        """Logits float32 [q, len(slots)] of queries [q, hw, d] against the detections in ascending slots."""
+        """Logits float32 [q, len(slots)] of queries [q, hw, d] against the detections in ascending slots.
+
+        Where memory does not suffice for all queries at once, they are scored in halves, and halves of those.
+        """
         scores = torch.empty(len(queries), len(slots), device=self.device)
         for number, block in enumerate(self._blocks):
             first, last = np.searchsorted(slots, (number * self._block_slots, (number + 1) * self._block_slots))
             if first < last:
                 rows = slots[first:last] - number * self._block_slots
-                scores[:, first:last] = _score_rows(scorer, queries, block, rows)
+                scores[:, first:last] = in_halves(partial(_score_rows, scorer, block, rows), queries)
         return scores
 
+    def _too_small(self, error: Exception) -> Exception:
+        if not is_out_of_memory(error):
+            return error
+        fit, capacity = len(self._blocks) * self._block_slots, self.table.capacity
+        self._blocks.clear()
+        return CapacityError(
+            f"gallery_capacity {capacity} does not fit into the memory of {self.device}, which took {fit} detections. "
+            f"Searches need memory too: set QACONV_GALLERY_CAPACITY to {max(1, fit // 2)} or a little more"
+        )
 
-def _score_rows(scorer: GalleryScorer, queries: Tensor, block: Tensor, rows: npt.NDArray[np.int64]) -> Tensor:
+
+def _score_rows(scorer: GalleryScorer, block: Tensor, rows: npt.NDArray[np.int64], queries: Tensor) -> Tensor:
     """Scores some rows of a block: where they lie close together the whole stretch, else a copy of them alone."""
     first, last = int(rows[0]), int(rows[-1]) + 1
     if last - first == len(rows):

@@ -11,6 +11,10 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from service.errors import QueueFull, Unavailable
+from service.inference.learnt_limits import LearntLimits
+from service.metrics import SIZE_BUCKETS, Metrics
+from service.out_of_memory import attempt, is_out_of_memory, too_little_memory
+from service.request_context import RequestContext, current_requests, working_for
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +50,35 @@ class _Job:
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
     is_accepted: bool
+    requests: tuple[RequestContext, ...]
+    queued_at: float
+
+
+class _DeviceMetrics:
+    """What the device does; operations are few and named by the program."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.refusals = metrics.refusals.labels("device_queue")
+        self.waits = metrics.histogram(
+            "qaconv_device_wait_duration_seconds", "Time that a job waited for the device.", ["operation"]
+        )
+        self.batches = metrics.histogram(
+            "qaconv_device_batch_duration_seconds",
+            "Time that the device worked on a batch, failed attempts included.",
+            ["operation"],
+        )
+        self.sizes = metrics.histogram(
+            "qaconv_device_batch_size",
+            "Crops of an extraction; queries and nearby persons of a scoring; pairs of a matching; else jobs.",
+            ["operation"],
+            SIZE_BUCKETS,
+        )
+        self.halvings = metrics.counter(
+            "qaconv_device_batch_halvings_total", "Batches that failed and were tried again in halves.", ["operation"]
+        )
+        self.out_of_memory = metrics.counter(
+            "qaconv_device_out_of_memory_total", "Attempts that the device had too little memory for.", ["operation"]
+        )
 
 
 class DeviceWorker:
@@ -53,10 +86,13 @@ class DeviceWorker:
 
     Args:
         max_waiting: jobs that may wait; `run` refuses more.
+        metrics: where waits, batches and failures are counted.
     """
 
-    def __init__(self, max_waiting: int) -> None:
+    def __init__(self, max_waiting: int, metrics: Metrics | None = None) -> None:
         self._max_waiting = max_waiting
+        self._metrics = _DeviceMetrics(metrics or Metrics())
+        self._limits = LearntLimits()
         self._jobs: deque[_Job] = deque()
         self._batch_began: float | None = None
         self._changed = threading.Condition()
@@ -71,8 +107,9 @@ class DeviceWorker:
 
     @property
     def waiting(self) -> int:
-        """Jobs in the queue."""
-        return len(self._jobs)
+        """Jobs in the queue that somebody still waits for."""
+        with self._changed:
+            return sum(not job.future.cancelled() for job in self._jobs)
 
     @property
     def busy_seconds(self) -> float:
@@ -88,7 +125,8 @@ class DeviceWorker:
             Unavailable: the thread has ended.
             Exception: whatever the operation raised for this item.
         """
-        if len(self._jobs) >= self._max_waiting:
+        if len(self._jobs) >= self._max_waiting and self.waiting >= self._max_waiting:
+            self._metrics.refusals.inc()
             raise QueueFull(f"{self._max_waiting} jobs wait for the device, the most that may: try again later")
         return await self._run(operation, item, is_accepted=False)
 
@@ -104,7 +142,7 @@ class DeviceWorker:
         with self._changed:
             if not self.is_alive:
                 raise Unavailable("the device thread has ended")
-            self._jobs.append(_Job(operation, item, future, loop, is_accepted))
+            self._jobs.append(_Job(operation, item, future, loop, is_accepted, current_requests(), time.monotonic()))
             self._changed.notify()
         return await future
 
@@ -120,7 +158,8 @@ class DeviceWorker:
         try:
             while batch := self._next_batch():
                 self._batch_began = time.monotonic()
-                _run_batch(batch)
+                self._observe_waits(batch)
+                self._run_batch(batch)
                 self._batch_began = None
         except BaseException:
             logger.critical("the device thread died", exc_info=True)
@@ -147,13 +186,14 @@ class DeviceWorker:
         """Empty when those who asked have all given up; what they asked for is dropped."""
         wanted = [job for job in self._jobs if not job.future.cancelled()]
         wanted.sort(key=lambda job: not job.is_accepted)
+        limit = self._limits.of(wanted[0].operation.name, wanted[0].operation.max_batch) if wanted else 0
         batch: list[_Job] = []
         kept: deque[_Job] = deque()
         size = 0
         for job in wanted:
             operation = wanted[0].operation
             is_of_kind = job.operation is operation
-            if is_of_kind and (not batch or size + operation.size_of(job.item) <= operation.max_batch):
+            if is_of_kind and (not batch or size + operation.size_of(job.item) <= limit):
                 batch.append(job)
                 size += operation.size_of(job.item)
             else:
@@ -161,24 +201,48 @@ class DeviceWorker:
         self._jobs = kept
         return batch
 
-
-def _run_batch(batch: list[_Job]) -> None:
-    """Runs a batch. When it fails, each item alone, so that only those at fault fail."""
-    operation = batch[0].operation
-    try:
-        results = operation.function([job.item for job in batch])
-        if len(results) != len(batch):
-            raise RuntimeError(f"{operation.name} gave {len(results)} results for {len(batch)} items")
-    except Exception as error:
-        if len(batch) == 1:
-            _fail(batch[0], error)
-            return
-        logger.warning("a batch of %d for %s failed, trying each alone: %r", len(batch), operation.name, error)
+    def _observe_waits(self, batch: list[_Job]) -> None:
+        waits = self._metrics.waits.labels(batch[0].operation.name)
         for job in batch:
-            _run_batch([job])
-        return
-    for job, result in zip(batch, results, strict=True):
-        _resolve(job, partial(_set_result, result))
+            waits.observe(time.monotonic() - job.queued_at)
+
+    def _run_batch(self, batch: list[_Job]) -> None:
+        """Runs a batch. When it fails, in halves, and halves of those, so that only those at fault fail, and what does
+        not fit into the memory at once is done in parts.
+        """
+        operation = batch[0].operation
+        with working_for(request for job in batch for request in job.requests):
+            outcome = self._attempt(operation, [job.item for job in batch])
+            if isinstance(outcome, Exception):
+                self._after_failure(batch, outcome)
+                return
+        for job, result in zip(batch, outcome, strict=True):
+            _resolve(job, partial(_set_result, result))
+
+    def _attempt(self, operation: Operation[Any, Any], items: list[Any]) -> Sequence[Any] | Exception:
+        self._metrics.sizes.labels(operation.name).observe(sum(map(operation.size_of, items)))
+        with self._metrics.batches.labels(operation.name).time():
+            outcome = attempt(lambda: operation.function(items))
+        if not isinstance(outcome, Exception) and len(outcome) != len(items):
+            return RuntimeError(f"{operation.name} gave {len(outcome)} results for {len(items)} items")
+        return outcome
+
+    def _after_failure(self, batch: list[_Job], error: Exception) -> None:
+        operation = batch[0].operation
+        has_no_memory = is_out_of_memory(error)
+        if has_no_memory:
+            self._metrics.out_of_memory.labels(operation.name).inc()
+            self._limits.learn(operation.name, sum(operation.size_of(job.item) for job in batch))
+        if len(batch) == 1:
+            _fail(batch[0], too_little_memory(f"this request ({operation.name})") if has_no_memory else error)
+            return
+        logger.warning("a batch of %d for %s failed, trying its halves: %r", len(batch), operation.name, error)
+        self._metrics.halvings.labels(operation.name).inc()
+        middle = len(batch) // 2
+        for half in (batch[:middle], batch[middle:]):
+            # Who gave up meanwhile is not worked for.
+            if wanted := [job for job in half if not job.future.cancelled()]:
+                self._run_batch(wanted)
 
 
 def _set_result(result: object, future: asyncio.Future[Any]) -> None:

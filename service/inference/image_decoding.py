@@ -3,7 +3,9 @@
 import asyncio
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -21,6 +23,8 @@ from service.errors import (
     UnreadableImage,
     UnsupportedImage,
 )
+from service.metrics import Metrics
+from service.out_of_memory import is_out_of_memory
 
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 _MODES = ("RGB", "RGBA", "L", "LA", "P")
@@ -69,14 +73,22 @@ class ImageDecoder:
         limits: what is refused.
         threads: how many images are decoded side by side.
         max_waiting: images decoded or waiting; more are refused.
+        metrics: where the waiting and the refused are counted.
     """
 
-    def __init__(self, config: ModelConfig, limits: ImageLimits, threads: int, max_waiting: int) -> None:
+    def __init__(
+        self, config: ModelConfig, limits: ImageLimits, threads: int, max_waiting: int, metrics: Metrics | None = None
+    ) -> None:
         self._config = config
         self._limits = limits
         self._max_waiting = max_waiting
         self._waiting = 0
         ignore_decoders_warnings()
+        metrics = metrics or Metrics()
+        self._refusals = metrics.refusals.labels("decoding_queue")
+        metrics.watch(
+            "qaconv_decoding_images_waiting", "Images that are decoded or wait for it.", lambda: self._waiting
+        )
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="decoding")
 
     async def decode(self, content: bytes, field: str = "image") -> DecodedCrop:
@@ -92,6 +104,7 @@ class ImageDecoder:
             Unavailable: the decoder is closed.
         """
         if self._waiting >= self._max_waiting:
+            self._refusals.inc()
             raise QueueFull(f"{self._max_waiting} images wait to be decoded, the most that may: try again later")
         self._waiting += 1
         try:
@@ -105,17 +118,22 @@ class ImageDecoder:
 
     def _begin(self, content: bytes, field: str) -> asyncio.Future[DecodedCrop]:
         try:
-            return asyncio.get_running_loop().run_in_executor(self._threads, self._decode, content, field)
+            decode = partial(copy_context().run, self._decode, content, field)
+            return asyncio.get_running_loop().run_in_executor(self._threads, decode)
         except RuntimeError as error:
             raise Unavailable("the service is shutting down: try again later") from error
 
     def _decode(self, content: bytes, field: str) -> DecodedCrop:
         try:
             image, media_type = open_upright(content, self._limits)
+            return DecodedCrop(preprocess_crop(image, self._config), image.width, image.height, media_type)
         except ServiceError as error:
             error.field_errors = (FieldError(field, error.detail),)
             raise
-        return DecodedCrop(preprocess_crop(image, self._config), image.width, image.height, media_type)
+        except (MemoryError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                raise Unavailable("the machine has too little memory to decode the image: try again later") from error
+            raise
 
 
 def ignore_decoders_warnings() -> None:
@@ -136,8 +154,8 @@ def open_upright(content: bytes, limits: ImageLimits) -> tuple[Image.Image, str]
     """
     try:
         return _open_upright(content, limits)
-    except ServiceError:
-        raise
+    except (ServiceError, MemoryError):
+        raise  # too little memory is no fault of the image
     except Image.DecompressionBombError as error:
         raise LimitExceeded(f"the image has more than the {limits.max_pixels} pixels allowed") from error
     except Exception as error:

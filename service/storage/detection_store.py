@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.errors import StorageFull
+from service.metrics import Metrics
 from service.records import DetectionMetadata, DetectionRecord
 from service.storage.data_directory_lock import DataDirectoryLock
 from service.storage.disk_reserve import DiskReserve
@@ -66,7 +67,12 @@ class DetectionStore:
     """
 
     def __init__(
-        self, environment: lmdb.Environment, lock: DataDirectoryLock, capacity_bytes: int, max_waiting: int
+        self,
+        environment: lmdb.Environment,
+        lock: DataDirectoryLock,
+        capacity_bytes: int,
+        max_waiting: int,
+        metrics: Metrics | None = None,
     ) -> None:
         self._environment = environment
         self._lock = lock
@@ -74,7 +80,7 @@ class DetectionStore:
         self._databases = RecordDatabases(environment)
         self._reserve = DiskReserve(Path(environment.path()) / "reserve", RESERVE_BYTES)
         self._reserve.hold()
-        self._writer = GroupCommit(environment, max_waiting)
+        self._writer = GroupCommit(environment, max_waiting, metrics)
         self.model_switch = ModelSwitch(environment, self._databases, self._write, capacity_bytes)
         self.receipts = ErasureReceipts(environment, self._write)
         self._scrubber = PageScrubber(environment)
@@ -82,13 +88,16 @@ class DetectionStore:
         self._scrubs_requested, self._scrubs_served = 1, 0
 
     @classmethod
-    def open(cls, data_dir: Path, capacity_bytes: int = 2**40, max_waiting: int = 512) -> Self:
+    def open(
+        cls, data_dir: Path, capacity_bytes: int = 2**40, max_waiting: int = 512, metrics: Metrics | None = None
+    ) -> Self:
         """Open the store of a data directory; both are made if they are not there.
 
         Args:
             data_dir: the directory; the store takes `lock` and `records/` in it.
             capacity_bytes: how much of the disk the records may take. Address space of that size is reserved.
             max_waiting: how many writes may wait for the disk.
+            metrics: where commits are counted.
 
         Raises:
             DataDirectoryInUse: another process has this directory.
@@ -105,7 +114,7 @@ class DetectionStore:
             map_size = map_size_bytes(capacity_bytes)
             try:
                 environment = lmdb.open(os.fspath(records_dir), map_size=map_size, max_dbs=MAX_DATABASES, mode=0o600)
-                return cls(environment, lock, capacity_bytes, max_waiting)
+                return cls(environment, lock, capacity_bytes, max_waiting, metrics)
             except (lmdb.InvalidError, lmdb.VersionMismatchError, *UNREADABLE_PAGES) as error:
                 raise DamagedDatabase.found_in(os.fspath(records_dir), error) from error
         except BaseException:
@@ -247,6 +256,16 @@ class DetectionStore:
         with self._environment.begin() as transaction:
             return self._databases.used_bytes(transaction)
 
+    @property
+    def capacity_bytes(self) -> int:
+        """How much of the disk the records may take."""
+        return self._capacity_bytes
+
+    def free_disk_bytes(self) -> int:
+        """What the disk of the records has left for this user."""
+        disk = os.statvfs(self._environment.path())
+        return disk.f_bavail * disk.f_frsize
+
     def iterate_metadata(self, on_damaged: OnDamaged = log_damaged) -> Iterator[DetectionMetadata]:
         """All metadata, ordered by ID; what is damaged goes to `on_damaged(detection_id, reason)` and is skipped."""
         return self._databases.iterate_metadata(on_damaged)
@@ -300,12 +319,8 @@ class DetectionStore:
 
     def _is_disk_full(self, error: lmdb.Error) -> bool:
         # The write that takes the last of a disk is cut short, which LMDB calls an input/output error.
-        is_cut_short = error.code == errno.EIO and self._free_disk_bytes() < _FULL_DISK_BYTES
+        is_cut_short = error.code == errno.EIO and self.free_disk_bytes() < _FULL_DISK_BYTES
         return is_cut_short or error.code in {errno.ENOSPC, errno.EDQUOT}
-
-    def _free_disk_bytes(self) -> int:
-        disk = os.statvfs(self._environment.path())
-        return disk.f_bavail * disk.f_frsize
 
     def _capacity_exhausted(self) -> StorageFull:
         return StorageFull(
@@ -316,7 +331,7 @@ class DetectionStore:
 
     def _disk_exhausted(self) -> StorageFull:
         return StorageFull(
-            f"the disk of {self._environment.path()} is full: {self._free_disk_bytes():,} bytes are free; the "
+            f"the disk of {self._environment.path()} is full: {self.free_disk_bytes():,} bytes are free; the "
             f"records take {self.used_bytes():,}. Free space on that disk, or erase detections"
         )
 

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import lmdb
 
 from service.errors import QueueFull, Unavailable
+from service.metrics import SIZE_BUCKETS, Metrics
+from service.request_context import current_requests, working_for
 
 Result = TypeVar("Result")
 
@@ -31,15 +33,28 @@ class _Write:
     def __init__(self, apply: Callable[["lmdb.Transaction[bytes]"], Any]) -> None:
         self.apply = apply
         self.answer: Future[Any] = Future()
+        self.requests = current_requests()
 
 
 class GroupCommit:
     """The one writer of an LMDB environment."""
 
-    def __init__(self, environment: lmdb.Environment, max_waiting: int) -> None:
+    def __init__(self, environment: lmdb.Environment, max_waiting: int, metrics: Metrics | None = None) -> None:
         self._environment = environment
         self._max_waiting = max_waiting
+        metrics = metrics or Metrics()
+        self._refusals = metrics.refusals.labels("disk_queue")
+        self._seconds = metrics.histogram(
+            "qaconv_disk_commit_duration_seconds", "Time of a commit, its synchronisation with the disk included."
+        )
+        self._sizes = metrics.histogram(
+            "qaconv_disk_commit_size", "Writes that a commit made durable together.", buckets=SIZE_BUCKETS
+        )
+        self._failures = metrics.counter(
+            "qaconv_disk_commit_failures_total", "Commits that failed; a group's writes are then repeated one by one."
+        )
         self._waiting: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        metrics.watch("qaconv_disk_writes_waiting", "Writes that wait for the disk.", self._waiting.qsize)
         self._door = threading.Lock()
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="record-writer", daemon=True)
@@ -71,6 +86,7 @@ class GroupCommit:
                 raise Unavailable("the record store is closed: the service is shutting down; try again later")
             waiting = self._waiting.qsize()
             if waiting >= self._max_waiting and not continues:
+                self._refusals.inc()
                 raise QueueFull(f"{waiting} writes wait for the disk, at most {self._max_waiting} may: try again later")
             self._waiting.put(write)
         result: Result = await asyncio.wrap_future(write.answer)
@@ -89,7 +105,8 @@ class GroupCommit:
         while is_open:
             group, is_open = self._next_group()
             if group:
-                self._commit(group)
+                with working_for(request for write in group for request in write.requests):
+                    self._commit(group)
 
     def _next_group(self) -> tuple[list[_Write], bool]:
         """All writes that wait now, at least one, and whether more may come."""
@@ -107,9 +124,10 @@ class GroupCommit:
     def _commit(self, group: Sequence[_Write]) -> None:
         """Commit a group. Where that fails, commit each write alone, so that none fails for its neighbours."""
         try:
-            with self._environment.begin(write=True) as transaction:
+            with self._seconds.time(), self._environment.begin(write=True) as transaction:
                 results = [write.apply(transaction) for write in group]
         except BaseException as error:  # a writer that died would leave its callers waiting
+            self._failures.inc()
             if len(group) == 1:
                 group[0].answer.set_exception(error)
                 return
@@ -117,5 +135,6 @@ class GroupCommit:
             for write in group:
                 self._commit([write])
             return
+        self._sizes.observe(len(group))
         for write, result in zip(group, results, strict=True):
             write.answer.set_result(result)

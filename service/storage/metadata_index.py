@@ -15,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from service.errors import Unavailable
+from service.metrics import Metrics
 from service.records import DetectionFilter, DetectionMetadata, DetectionPage
 from service.storage.listing_cursor import ListingCursor
 from service.storage.metadata_hash import from_hash, read_hashes
@@ -23,6 +24,7 @@ from service.storage.metadata_writer import MetadataWriter
 from service.storage.redis_errors import redis_failures_are_unavailability
 from service.storage.redis_keys import RedisKeys
 from service.storage.time_order import first_places, nearby_in_time, places_after
+from service.storage.timed_redis import TimedRedis
 
 # A writer holds one connection while it reads through a second; readers hold one. Fewer writers than connections
 # therefore never wait for each other in a circle.
@@ -55,13 +57,14 @@ class MetadataIndex:
         self._redis_run_id: str | None = None
 
     @classmethod
-    def connect(cls, url: str, key_prefix: str, timeout_seconds: float = 5.0) -> Self:
+    def connect(cls, url: str, key_prefix: str, timeout_seconds: float = 5.0, metrics: Metrics | None = None) -> Self:
         """An index in the Redis of a URL (redis://, rediss:// or unix://); connections are made when needed.
 
         Args:
             url: where Redis is.
             key_prefix: what every key begins with.
             timeout_seconds: how long Redis may take to be connected to, and to answer one command.
+            metrics: where commands are timed.
 
         Raises:
             ValueError: this is no such URL.
@@ -78,7 +81,7 @@ class MetadataIndex:
             decode_responses=True,
             protocol=2,
         )
-        return cls(Redis.from_pool(pool), RedisKeys(key_prefix))
+        return cls(TimedRedis.on(pool, metrics or Metrics()), RedisKeys(key_prefix))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -219,7 +219,7 @@ def test_the_documentation_needs_nothing_from_elsewhere(service_client: httpx.Cl
 def test_request_ids_are_answered_and_logged(service_client: httpx.Client, running_service: RunningService) -> None:
     response = service_client.get("/v1/gallery", headers={"X-Request-Id": "my:request-7"})
     assert response.headers["x-request-id"] == "my:request-7"
-    line = re.compile(r"service\.access request_id=my:request-7 \S+ GET '/v1/gallery' 200 ")
+    line = re.compile(r'"GET /v1/gallery 200", "request_id": "my:request-7", "trace_id": "[0-9a-f]{32}"')
     # The line is written when the answer is complete, so that the client may have it first.
     deadline = time.monotonic() + 5
     while not line.search(running_service.log):

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from starlette.types import Message
 
 from service.api.request_limit import RequestLimitMiddleware
+from service.metrics import Metrics
 
 pytestmark = pytest.mark.anyio
 LIMIT = 2
@@ -23,7 +24,7 @@ class Waiting:
         self.application.add_api_route("/wait", self._wait)
         for path in ("/livez", "/readyz", "/metrics"):
             self.application.add_api_route(path, self._answer)
-        self.application.add_middleware(RequestLimitMiddleware, max_requests=LIMIT)
+        self.application.add_middleware(RequestLimitMiddleware, max_requests=LIMIT, metrics=Metrics())
 
     async def wait_for(self, count: int) -> None:
         while self.begun < count:

@@ -20,7 +20,7 @@ def test_without_a_wish_it_is_a_hundred_thousand_or_half_the_memory() -> None:
 def test_a_wish_is_granted_where_it_fits() -> None:
     assert choose_capacity(7, 1024, CPU) == 7
     assert choose_capacity(MEMORY // 4096, 4096, CPU) == MEMORY // 4096
-    with pytest.raises(CapacityError, match="lower QACONV_GALLERY_CAPACITY") as raised:
+    with pytest.raises(CapacityError, match="set QACONV_GALLERY_CAPACITY to at most") as raised:
         choose_capacity(MEMORY // 4096 + 1, 4096, CPU)
     assert f"{MEMORY:,}" in str(raised.value)
 

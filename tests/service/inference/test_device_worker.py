@@ -100,7 +100,7 @@ async def test_an_error_reaches_only_those_at_fault(worker: DeviceWorker) -> Non
     gate.open()
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert [str(each) for each in answers] == ["2", "negative: [-2]", "6", "negative: [-4]"]
-    assert doubling.batches == [[1, -2, 3, -4], [1], [-2], [3], [-4]]
+    assert doubling.batches == [[1, -2, 3, -4], [1, -2], [1], [-2], [3, -4], [3], [-4]]
     assert worker.is_alive
     assert await worker.run(doubling.operation, 5) == 10
 
