@@ -16,6 +16,7 @@ from service.gallery.slot_table import SlotTable
 from service.inference.device_worker import DeviceWorker
 from service.inference.image_decoding import ImageDecoder, ImageLimits
 from service.settings import Settings
+from service.storage.audit_log import AuditLog
 from service.storage.detection_store import DetectionStore
 from service.storage.embedded_redis import EmbeddedRedis
 from service.storage.metadata_index import MetadataIndex
@@ -52,6 +53,7 @@ class Components:
     store: DetectionStore
     index: MetadataIndex
     writer: DetectionWriter
+    audit: AuditLog
     recovery: RecoveryState = field(default_factory=RecoveryState)
 
 
@@ -68,6 +70,8 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
         checkpoint = load_checkpoint(settings.checkpoint or shipped_checkpoint_path())
         store = DetectionStore.open(settings.data_dir, settings.disk_capacity_bytes, settings.max_waiting)
         stack.push_async_callback(asyncio.to_thread, store.close)
+        audit = await asyncio.to_thread(AuditLog.open, settings.data_dir, settings.max_waiting)
+        stack.push_async_callback(asyncio.to_thread, audit.close)
         index = await _open_index(settings, stack)
         slots, gallery, precision = _create_gallery(settings, checkpoint)
         operations = create_device_operations(checkpoint, gallery, precision, settings)
@@ -90,6 +94,7 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
             store=store,
             index=index,
             writer=writer,
+            audit=audit,
         )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
+from service.command_line.audit_command import audit_application
 from service.command_line.command_error import CommandError
 from service.command_line.ingest_command import ingest_command
 from service.command_line.search_command import search_command
@@ -21,6 +22,7 @@ application = typer.Typer(
 application.command("serve")(serve_command)
 application.command("ingest")(ingest_command)
 application.command("search")(search_command)
+application.add_typer(audit_application)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

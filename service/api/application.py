@@ -18,6 +18,7 @@ from service.api.openapi_document import DocumentedApplication
 from service.api.problems import install_problem_handlers
 from service.api.request_id import RequestIdMiddleware
 from service.api.request_limit import RequestLimitMiddleware
+from service.audit_upkeep import serving_on_record
 from service.components import Components, open_components
 from service.recover_gallery import keep_in_step, recover_gallery
 from service.settings import Settings
@@ -68,7 +69,8 @@ async def _run_components(application: FastAPI) -> AsyncIterator[None]:
         application.state.components = components
         background = asyncio.create_task(_recover_and_keep_in_step(components))
         try:
-            yield
+            async with serving_on_record(components):
+                yield
         finally:
             background.cancel()
             await asyncio.wait([background])
