@@ -238,7 +238,7 @@ class AuditBroken(AuditEvent):
 
     segment: str
     line: int
-    sequence: int | None
+    broken_sequence: int | None
     reason: str
 
 

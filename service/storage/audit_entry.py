@@ -78,12 +78,15 @@ def encode_entry(before: AuditHead, time_us: int, event: AuditEvent) -> tuple[by
     """The line of an event, newline included, and the head that it makes.
 
     Raises:
-        TypeError, ValueError: the event holds what the record must not hold: bytes, NaN.
+        TypeError, ValueError: the event holds what the record must not hold: bytes, NaN, a second `sequence`.
     """
     sequence = before.sequence + 1
     place = {"sequence": sequence, "previous": before.hash, "time": format_moment(time_us), "event": event.event}
+    members = asdict(event)
+    if taken := members.keys() & {*place, "hash"}:
+        raise ValueError(f"the event {event.event} has fields that every entry has of its own: {sorted(taken)}")
     # ASCII: no character that some reader takes for the end of a line.
-    text = json.dumps({**place, **asdict(event)}, separators=(",", ":"), allow_nan=False)
+    text = json.dumps({**place, **members}, separators=(",", ":"), allow_nan=False)
     digest = sha256(text.encode("ascii")).hexdigest()
     return f'{text[:-1]},"hash":"{digest}"}}\n'.encode("ascii"), AuditHead(sequence, digest)
 
