@@ -18,6 +18,7 @@ from service.inference.device_worker import DeviceWorker
 from service.inference.image_decoding import ImageDecoder, ImageLimits
 from service.metrics import Metrics
 from service.settings import Settings
+from service.storage.audit_log import AuditLog
 from service.storage.detection_store import DetectionStore
 from service.storage.embedded_redis import EmbeddedRedis
 from service.storage.metadata_index import MetadataIndex
@@ -63,6 +64,7 @@ class Components:
     index: MetadataIndex
     writer: DetectionWriter
     metrics: Metrics
+    audit: AuditLog
     recovery: RecoveryState = field(default_factory=RecoveryState)
     scrub: ScrubState = field(default_factory=ScrubState)
 
@@ -88,6 +90,8 @@ async def open_components(settings: Settings, metrics: Metrics | None = None) ->
         store = DetectionStore.open(settings.data_dir, settings.disk_capacity_bytes, settings.max_waiting, metrics)
         stack.push_async_callback(asyncio.to_thread, store.close)
         await asyncio.to_thread(settle_gallery_model, store, settings.data_dir, path, checkpoint.fingerprint)
+        audit = await asyncio.to_thread(AuditLog.open, settings.data_dir, settings.max_waiting)
+        stack.push_async_callback(asyncio.to_thread, audit.close)
         index = await _open_index(settings, stack, metrics)
         slots, gallery, precision = _create_gallery(settings, checkpoint)
         operations = create_device_operations(checkpoint, gallery, precision, settings)
@@ -111,6 +115,7 @@ async def open_components(settings: Settings, metrics: Metrics | None = None) ->
             index=index,
             writer=writer,
             metrics=metrics,
+            audit=audit,
         )
 
 

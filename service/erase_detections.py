@@ -4,6 +4,7 @@ The receipt is pending until nothing is left of the detections' bytes in the dat
 """
 
 import asyncio
+from collections.abc import Callable
 
 from service.clock import Clock, system_clock
 from service.components import Components
@@ -28,13 +29,26 @@ async def erase_detection(components: Components, detection_id: str, clock: Cloc
     return await _issue_receipt(components, 1, requested_at_us)
 
 
+def _tell_nobody(_detection_id: str) -> None:
+    pass
+
+
 async def erase_detections(
-    components: Components, chosen: DetectionFilter, clock: Clock = system_clock
+    components: Components,
+    chosen: DetectionFilter,
+    on_erased: Callable[[str], None] = _tell_nobody,
+    clock: Clock = system_clock,
 ) -> ErasureReceipt:
     """Erases all detections that match a filter; the receipt says how many they were.
 
     Should it fail half-way, those before are erased; the same call again erases the rest. A detection that is replaced
     meanwhile, and no longer matches, is kept.
+
+    Args:
+        components: of the running service.
+        chosen: which are meant.
+        on_erased: is told the ID of each detection that was erased, also where the whole fails half-way.
+        clock: tells the time of the request.
 
     Raises:
         Unavailable, QueueFull: try again.
@@ -43,6 +57,8 @@ async def erase_detections(
     erased = 0
     async for part in erase_matching(components, chosen):
         erased += len(part)
+        for detection_id in part:
+            on_erased(detection_id)
     return await _issue_receipt(components, erased, requested_at_us)
 
 

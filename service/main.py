@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
+from service.command_line.audit_command import audit_application
 from service.command_line.backup_command import backup_commands
 from service.command_line.command_error import CommandError
 from service.command_line.ingest_command import ingest_command
@@ -31,6 +32,7 @@ application.command("verify")(verify_command)
 application.add_typer(backup_commands)
 application.command("reindex")(reindex_command)
 application.command("reindex-report")(reindex_report_command)
+application.add_typer(audit_application)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

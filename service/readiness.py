@@ -31,6 +31,7 @@ async def check_readiness(components: Components) -> list[str]:
         missing.append(f"{len(components.writer.unsettled)} writes are on disk and not yet in Redis or on the device")
     if not components.store.is_alive:
         missing.append("the thread that writes to the disk has ended")
+    missing += _check_audit(components)
     missing += await _check_device(components)
     return missing
 
@@ -46,6 +47,13 @@ async def _check_redis(components: Components) -> list[str]:
     except Unavailable as error:
         return [error.detail]
     return []
+
+
+def _check_audit(components: Components) -> list[str]:
+    if not components.audit.is_alive:
+        return ["the thread that writes the audit record has ended"]
+    failure = components.audit.failure
+    return [] if failure is None else [failure]
 
 
 async def _check_device(components: Components) -> list[str]:

@@ -5,10 +5,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, JsonValue
 
 from model.config import ModelConfig
-from service.api.moments import format_moment
 from service.api.problems import Problem
 from service.describe_gallery import GalleryDescription
 from service.records import DetectionMetadata
+from service.rfc_3339 import format_moment
 from service.storage.erasure_receipts import ErasureReceipt
 
 MOMENT_FORMAT: dict[str, JsonValue] = {"format": "date-time", "examples": ["2026-11-20T10:00:00.000000Z"]}

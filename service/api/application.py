@@ -25,6 +25,7 @@ from service.api.request_limit import RequestLimitMiddleware
 from service.api.required_scope import refuse_unguarded_routes, requires
 from service.api.security_headers import DOCUMENTATION_POLICY
 from service.apply_retention import keep_retention
+from service.audit_upkeep import serving_on_record
 from service.complete_erasures import keep_erasures_complete
 from service.component_metrics import watch_components
 from service.components import Components, open_components
@@ -99,7 +100,8 @@ async def _run_components(application: FastAPI) -> AsyncIterator[None]:
         watch_components(components)
         background = asyncio.create_task(_recover_and_keep_in_step(components))
         try:
-            yield
+            async with serving_on_record(components):
+                yield
         finally:
             background.cancel()
             await asyncio.wait([background])

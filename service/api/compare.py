@@ -8,14 +8,16 @@ from pydantic import BaseModel, Field
 from service.access.scope import Scope
 from service.api.comparison_picture import draw_comparison
 from service.api.correspondence_answers import CorrespondenceAnswer, PixelGrid, describe_correspondences
-from service.api.declared_problems import IMAGE_ERRORS, declare_problems
+from service.api.declared_problems import IMAGE_ERRORS, STORING_ERRORS, declare_problems
 from service.api.dependencies import RunningComponents, refuse_query_parameters, require_started
 from service.api.fields import ImageFile
 from service.api.forms import Form, describe_form, read_form
 from service.api.media_preference import prefers_png
+from service.api.request_source import source_of
 from service.api.required_scope import requires
-from service.compare_crops import DEFAULT_CORRESPONDENCES, Comparison, compare_crops, open_picture
+from service.compare_crops import DEFAULT_CORRESPONDENCES, Comparison, open_picture
 from service.components import Components
+from service.on_record import compare_on_record
 
 router = APIRouter(
     prefix="/v1",
@@ -46,7 +48,7 @@ class CompareAnswer(BaseModel):
     response_description="How alike they are; or, with Accept: image/png, a picture of where.",
     responses={
         200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
-        **declare_problems(*IMAGE_ERRORS),
+        **declare_problems(*IMAGE_ERRORS, *STORING_ERRORS),
     },
     openapi_extra=describe_form(CompareForm),
 )
@@ -56,7 +58,9 @@ async def post_compare(request: Request, components: RunningComponents) -> Respo
     config = components.checkpoint.config
     wants_picture = prefers_png(request.headers.getlist("accept"))
     limit = 2 * config.locations if wants_picture else DEFAULT_CORRESPONDENCES
-    comparison = await compare_crops(components, form.query.content, form.gallery.content, limit)
+    comparison = await compare_on_record(
+        components, form.query.content, form.gallery.content, limit, source_of(request)
+    )
     if wants_picture:
         picture = await asyncio.to_thread(_draw, components, form, comparison)
         return Response(picture, media_type="image/png")

@@ -20,13 +20,14 @@ from service.api.detection_path import DETECTION_PATH
 from service.api.detection_requests import DetectionFilterFields, DetectionForm, DetectionListQuery
 from service.api.forms import describe_form, read_form
 from service.api.json_body import read_json_body
+from service.api.request_source import source_of
 from service.api.required_scope import requires
 from service.api.validation import invalid_fields, validate_fields
 from service.components import Components
-from service.erase_detections import erase_detection, erase_detections
 from service.errors import DetectionNotFound, FieldError
 from service.inference.feature_extraction import FeatureMap
 from service.ingest_detection import IngestedDetection, NewDetection, ingest_detection
+from service.on_record import erase_detection_on_record, erase_detections_on_record
 from service.read_detections import list_detections, read_crop, read_feature_map, read_metadata
 
 _INGEST_ERRORS = declare_problems(*IMAGE_ERRORS, *STORING_ERRORS)
@@ -113,7 +114,7 @@ async def post_erase(request: Request, components: RunningComponents) -> EraseAn
     if chosen.is_empty:
         names = ", ".join(DetectionFilterFields.model_fields)
         raise invalid_fields(FieldError("", f"an empty filter would erase everything: give at least one of {names}"))
-    receipt = await erase_detections(components, chosen)
+    receipt = await erase_detections_on_record(components, chosen, source_of(request))
     return EraseAnswer(erased=receipt.erased, receipt_id=receipt.receipt_id)
 
 
@@ -180,9 +181,11 @@ async def get_detection(detection_id: DetectionIdInPath, components: RunningComp
     },
     dependencies=[requires(Scope.ADMIN), *_no_query],
 )
-async def delete_detection(detection_id: DetectionIdInPath, components: RunningComponents) -> Response:
+async def delete_detection(
+    detection_id: DetectionIdInPath, request: Request, components: RunningComponents
+) -> Response:
     """From device, Redis and disk."""
-    receipt = await erase_detection(components, detection_id)
+    receipt = await erase_detection_on_record(components, detection_id, source_of(request))
     return Response(status_code=status.HTTP_204_NO_CONTENT, headers={"Erasure-Receipt": receipt.receipt_id})
 
 

@@ -1,4 +1,4 @@
-"""Times as clients write them, RFC 3339 or Unix seconds, to and from integer microseconds; exact, without floats."""
+"""Times as clients write them, RFC 3339 or Unix seconds, to integer microseconds; exact, without floats."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -42,12 +42,6 @@ def parse_moment(value: object) -> int:
     if not 0 <= microseconds < END_OF_TIME_SECONDS * MICROSECONDS_PER_SECOND:
         raise ValueError(_out_of_range(value))
     return microseconds
-
-
-def format_moment(microseconds: int) -> str:
-    """RFC 3339, UTC, with microseconds, such as 2026-11-20T10:00:00.000000Z."""
-    moment = _EPOCH + timedelta(microseconds=microseconds)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _parse_text(text: str) -> int:

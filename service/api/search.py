@@ -5,15 +5,16 @@ import asyncio
 from fastapi import APIRouter, Depends, Request, Response
 
 from service.access.scope import Scope
-from service.api.declared_problems import IMAGE_ERRORS, declare_problems
+from service.api.declared_problems import IMAGE_ERRORS, STORING_ERRORS, declare_problems
 from service.api.dependencies import RunningComponents, refuse_query_parameters, require_started
 from service.api.forms import URLENCODED, describe_form, read_form
+from service.api.request_source import source_of
 from service.api.required_scope import requires
 from service.api.search_answers import SearchAnswer, describe_search
 from service.api.search_form import SearchForm
 from service.components import Components
 from service.errors import DetectionNotFound, OtherModel
-from service.search_gallery import search_gallery
+from service.on_record import search_on_record
 from service.search_records import SearchResult
 
 router = APIRouter(
@@ -28,13 +29,13 @@ router = APIRouter(
     summary="Find the detections of a person",
     response_model=SearchAnswer,
     response_description="The matches, best first; equal scores are ordered by detection ID.",
-    responses=declare_problems(*IMAGE_ERRORS, DetectionNotFound, OtherModel),
+    responses=declare_problems(*IMAGE_ERRORS, *STORING_ERRORS, DetectionNotFound, OtherModel),
     openapi_extra=describe_form(SearchForm, URLENCODED),
 )
 async def post_search(request: Request, components: RunningComponents) -> Response:
     """The query is `image`, or `detection_id` of a stored detection, which is then no candidate itself."""
     form = await read_form(request, SearchForm)
-    result = await search_gallery(components, form.to_query())
+    result = await search_on_record(components, form.to_query(), source_of(request))
     # In a thread: a thousand matches with all their correspondences are a hundred megabytes of JSON.
     content = await asyncio.to_thread(_write_answer, components, result)
     return Response(content, media_type="application/json")

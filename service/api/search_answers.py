@@ -6,7 +6,7 @@ from model.checkpoint import Checkpoint
 from model.config import ModelConfig
 from service.api.answers import MOMENT_FORMAT, FeatureMapSize, ImageSize
 from service.api.correspondence_answers import CorrespondenceAnswer, PixelGrid, describe_correspondences
-from service.api.moments import format_moment
+from service.rfc_3339 import format_moment
 from service.search_records import LiftingReport, Match, PivotReport, QuerySeen, SearchResult
 from service.stage_timing import Timing
 

@@ -223,6 +223,7 @@ class DetectionStore:
     def is_set_aside(self, detection_id: str) -> bool:
         """Whether a damaged record of that ID is set aside."""
         return self._databases.is_set_aside(detection_id)
+
     def request_scrub(self) -> None:
         """Note that something was erased or replaced, whose bytes are still in the file."""
         self._scrubs_requested += 1

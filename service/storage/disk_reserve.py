@@ -31,6 +31,14 @@ class DiskReserve:
         finally:
             os.close(descriptor)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether all of the space is taken."""
+        try:
+            return self._path.stat().st_size >= self._size_bytes
+        except FileNotFoundError:
+            return False
+
     def release(self) -> None:
         """Give the space up."""
         self._path.unlink(missing_ok=True)

@@ -177,6 +177,7 @@ class RecordDatabases:
                 self.read_record(transaction, key, bytes(value))
             elif any(transaction.get(key, db=database) is not None for database in self._parts):
                 raise DamagedRecord("there is no metadata")
+
     def count_crops(self) -> int:
         """How many records have a crop: where crops are not kept, it is empty."""
         with self._environment.begin(buffers=True) as transaction, transaction.cursor(self._crops) as cursor:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.moments import format_moment, parse_moment
+from service.api.moments import parse_moment
+from service.rfc_3339 import format_moment
 
 END_US = 7_258_118_400_000_000
 
