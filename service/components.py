@@ -18,6 +18,7 @@ from service.inference.image_decoding import ImageDecoder, ImageLimits
 from service.settings import Settings
 from service.storage.detection_store import DetectionStore
 from service.storage.embedded_redis import EmbeddedRedis
+from service.storage.ingest_stream import IngestStream
 from service.storage.metadata_index import MetadataIndex
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class Components:
         gallery: the feature maps on the device; only the worker's thread touches it.
         slots: which detection lies where on the device.
         recovery: written by `recover_gallery` alone.
+        stream: that detections are read from, beside HTTP; None where there is none.
     """
 
     settings: Settings
@@ -53,6 +55,7 @@ class Components:
     index: MetadataIndex
     writer: DetectionWriter
     recovery: RecoveryState = field(default_factory=RecoveryState)
+    stream: IngestStream | None = None
 
 
 @asynccontextmanager
@@ -69,6 +72,7 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
         store = DetectionStore.open(settings.data_dir, settings.disk_capacity_bytes, settings.max_waiting)
         stack.push_async_callback(asyncio.to_thread, store.close)
         index = await _open_index(settings, stack)
+        stream = _open_stream(settings, stack)
         slots, gallery, precision = _create_gallery(settings, checkpoint)
         operations = create_device_operations(checkpoint, gallery, precision, settings)
         worker = DeviceWorker(settings.max_waiting)
@@ -90,6 +94,7 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
             store=store,
             index=index,
             writer=writer,
+            stream=stream,
         )
 
 
@@ -102,6 +107,16 @@ async def _open_index(settings: Settings, stack: AsyncExitStack) -> MetadataInde
     index = MetadataIndex.connect(url, settings.redis_key_prefix)
     stack.push_async_callback(index.close)
     return index
+
+
+def _open_stream(settings: Settings, stack: AsyncExitStack) -> IngestStream | None:
+    if settings.stream_redis_url is None:
+        return None
+    stream = IngestStream.connect(
+        settings.stream_redis_url, settings.stream_key, settings.stream_group, settings.stream_claim_seconds
+    )
+    stack.push_async_callback(stream.close)
+    return stream
 
 
 def _create_gallery(settings: Settings, checkpoint: Checkpoint) -> tuple[SlotTable, DeviceGallery, ScoringPrecision]:

@@ -18,7 +18,9 @@ from service.api.openapi_document import DocumentedApplication
 from service.api.problems import install_problem_handlers
 from service.api.request_id import RequestIdMiddleware
 from service.api.request_limit import RequestLimitMiddleware
+from service.api.stream_entries import stream_entry_reader
 from service.components import Components, open_components
+from service.consume_stream import consuming_stream
 from service.recover_gallery import keep_in_step, recover_gallery
 from service.settings import Settings
 
@@ -64,7 +66,9 @@ def _add_middleware(application: FastAPI, settings: Settings) -> None:
 
 @asynccontextmanager
 async def _run_components(application: FastAPI) -> AsyncIterator[None]:
-    async with open_components(application.state.settings) as components:
+    settings: Settings = application.state.settings
+    read_entry = stream_entry_reader(settings.max_body_bytes)
+    async with open_components(settings) as components, consuming_stream(components, read_entry):
         application.state.components = components
         background = asyncio.create_task(_recover_and_keep_in_step(components))
         try:
