@@ -18,18 +18,26 @@ from service.inference.image_decoding import ImageDecoder, ImageLimits
 from service.settings import Settings
 from service.storage.detection_store import DetectionStore
 from service.storage.embedded_redis import EmbeddedRedis
+from service.storage.embedded_redis_supervision import keep_running
 from service.storage.ingest_stream import IngestStream
-from service.storage.metadata_index import MetadataIndex
+from service.storage.metadata_index import KeyCounts, MetadataIndex
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class RecoveryState:
-    """How far recovery is. Searches and writes are answered once it is done."""
+    """How far recovery is. Searches and writes are answered once it is done.
+
+    Attributes:
+        key_counts: of Redis, when it was brought in step.
+        unlisted: detections that the disk had more than Redis then, because their records are damaged.
+    """
 
     is_done: bool = False
     progress: str = "recovery has not begun"
+    key_counts: KeyCounts | None = None
+    unlisted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,7 @@ async def _open_index(settings: Settings, stack: AsyncExitStack) -> MetadataInde
     if url is None:
         embedded = await asyncio.to_thread(EmbeddedRedis.start, settings.data_dir)
         stack.push_async_callback(asyncio.to_thread, embedded.stop)
+        stack.callback(asyncio.create_task(keep_running(embedded)).cancel)
         url = embedded.url
     index = MetadataIndex.connect(url, settings.redis_key_prefix)
     stack.push_async_callback(index.close)

@@ -133,11 +133,10 @@ class _Consumer:
         try:
             while self._hand.rejected:
                 entry, error = self._hand.rejected[0]
-                is_written = await self._stream.set_aside(entry, error)
+                refusal = await self._stream.set_aside(entry, error)
                 del self._hand.rejected[0]
-                kinds[
-                    error.slug if is_written else f"{error.slug} of {entry.entry_id} (not written down: no memory)"
-                ] += 1
+                lost = "" if refusal is None else f" of {entry.entry_id}, which is not written down ({refusal})"
+                kinds[error.slug + lost] += 1
         finally:
             if kinds:
                 # One line for a round, so that a camera worker gone wrong does not flood the log.

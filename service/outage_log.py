@@ -22,6 +22,11 @@ class OutageLog:
         self._began = 0.0
         self._said = 0.0
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether it failed last."""
+        return self._reason is not None
+
     def failed(self, reason: str, *, exc_info: bool = False) -> None:
         """It failed, once more or for the first time."""
         now = self._now()

@@ -19,7 +19,7 @@ from uuid import uuid4
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from service.errors import ServiceError, Unavailable
 from service.storage.stream_entry import StreamEntry, describe_rejection
@@ -44,6 +44,19 @@ if left > 0 then
   age = now[1] * 1000 + math.floor(now[2] / 1000) - tonumber(string.match(oldest, '^%d+'))
 end
 return {left, pending, age}
+"""
+
+# Scripts and no transactions, because a Redis without memory refuses those whatever is in them, and what fills it would
+# never be acknowledged.
+_ACKNOWLEDGE = """
+redis.call('XACK', KEYS[1], ARGV[1], unpack(ARGV, 2))
+redis.call('XDEL', KEYS[1], unpack(ARGV, 2))
+"""
+_SET_ASIDE = """
+local written = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, 4))
+redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
+redis.call('XDEL', KEYS[1], ARGV[2])
+return type(written) == 'table' and written['err'] or nil
 """
 
 # In one step, because a consumer that is removed takes along what it was handed in between, and that would be lost.
@@ -181,36 +194,31 @@ class IngestStream:
         if not entries:
             return
         entry_ids = [entry.entry_id for entry in entries]
-        async with self._guarded(), self._client.pipeline(transaction=True) as pipeline:
-            pipeline.xack(self.key, self._group, *entry_ids)
-            pipeline.xdel(self.key, *entry_ids)
-            await pipeline.execute()
+        async with self._guarded():
+            await self._evaluate(_ACKNOWLEDGE, [self.key], self._group, *entry_ids)
         self._in_hand.difference_update(entry_ids)
         self.lag.stored += len(entry_ids)
 
-    async def set_aside(self, entry: StreamEntry, error: ServiceError) -> bool:
+    async def set_aside(self, entry: StreamEntry, error: ServiceError) -> str | None:
         """Write down why an entry cannot be stored, and delete it, in one step.
 
         Returns:
-            False where a Redis without memory took no reason; the entry is deleted all the same, for it may be the
-            ones like it that fill the memory.
+            None; or why Redis did not take the reason, as when it has no memory. The entry is deleted all the same,
+            for it may be the ones like it that fill the memory.
         """
-        is_written = True
+        keys = [self.key, f"{self.key}:rejected"]
+        reason = [part for pair in describe_rejection(entry, error).items() for part in pair]
         async with self._guarded():
-            try:
-                await self._delete_with_reason(entry, describe_rejection(entry, error))
-            except OutOfMemoryError:
-                is_written = False
-                await self._delete_with_reason(entry, None)
+            refusal = await self._evaluate(_SET_ASIDE, keys, self._group, entry.entry_id, _REJECTED_KEPT, *reason)
         self._in_hand.discard(entry.entry_id)
         self.lag.rejected += 1
-        return is_written
+        return None if refusal is None else _text(refusal).strip()
 
     async def measure(self) -> None:
         """Bring `lag` up to date."""
         self.lag.is_connected = False
         async with self._guarded():
-            left, pending, age_ms = await self._evaluate(_MEASURE, self._group)
+            left, pending, age_ms = await self._evaluate(_MEASURE, [self.key], self._group)
         self.lag.is_connected = True
         self.lag.waiting, self.lag.pending = max(0, left - pending), pending
         self.lag.oldest_seconds = max(0.0, age_ms / 1000)
@@ -218,24 +226,15 @@ class IngestStream:
     async def forget_dead_consumers(self) -> None:
         """Remove the names of consumers that have nothing in hand and gave no sign of life for a day."""
         async with self._guarded():
-            await self._evaluate(_FORGET, self._group, _DEAD_CONSUMER_SECONDS * 1000, "")
+            await self._evaluate(_FORGET, [self.key], self._group, _DEAD_CONSUMER_SECONDS * 1000, "")
 
     async def leave(self) -> None:
         """Remove this consumer's own name, unless it has entries in hand that others have to be given first."""
         async with self._guarded():
-            await self._evaluate(_FORGET, self._group, 0, self.consumer)
+            await self._evaluate(_FORGET, [self.key], self._group, 0, self.consumer)
 
-    async def _delete_with_reason(self, entry: StreamEntry, reason: dict[str, str | int] | None) -> None:
-        async with self._client.pipeline(transaction=True) as pipeline:
-            if reason is not None:
-                fields: dict[Any, Any] = dict(reason)
-                pipeline.xadd(f"{self.key}:rejected", fields, maxlen=_REJECTED_KEPT, approximate=True)
-            pipeline.xack(self.key, self._group, entry.entry_id)
-            pipeline.xdel(self.key, entry.entry_id)
-            await pipeline.execute()
-
-    async def _evaluate(self, script: str, *arguments: str | int) -> Any:  # noqa: ANN401 (whatever the script returns)
-        return await self._client.eval(script, 1, self.key, *arguments)
+    async def _evaluate(self, script: str, keys: Sequence[str], *arguments: str | int) -> Any:  # noqa: ANN401 (whatever the script returns)
+        return await self._client.eval(script, len(keys), *keys, *arguments)
 
     def _take(self, entries: Iterable[StreamEntry]) -> list[StreamEntry]:
         taken = list(entries)
