@@ -128,7 +128,6 @@ async def test_redis_has_become_a_replica(running: RunningApplication, own_redis
 async def test_redis_cannot_save(running: RunningApplication, own_redis: StoppableRedis, tmp_path: Path) -> None:
     with own_redis.client() as client:
         client.config_set("save", "1 1")
-        client.config_set("dbfilename", "dump.rdb")
         (tmp_path / "dump.rdb").mkdir()  # so that a snapshot cannot be put in its place
         client.set("another program's key", "value")
         client.bgsave()
