@@ -21,17 +21,26 @@ from service.settings import Settings
 from service.storage.audit_log import AuditLog
 from service.storage.detection_store import DetectionStore
 from service.storage.embedded_redis import EmbeddedRedis
-from service.storage.metadata_index import MetadataIndex
+from service.storage.embedded_redis_supervision import keep_running
+from service.storage.ingest_stream import IngestStream
+from service.storage.metadata_index import KeyCounts, MetadataIndex
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class RecoveryState:
-    """How far recovery is. Searches and writes are answered once it is done."""
+    """How far recovery is. Searches and writes are answered once it is done.
+
+    Attributes:
+        key_counts: of Redis, when it was brought in step.
+        unlisted: detections that the disk had more than Redis then, because their records are damaged.
+    """
 
     is_done: bool = False
     progress: str = "recovery has not begun"
+    key_counts: KeyCounts | None = None
+    unlisted: int = 0
 
 
 @dataclass(slots=True)
@@ -50,6 +59,7 @@ class Components:
         slots: which detection lies where on the device.
         recovery: written by `recover_gallery` alone.
         scrub: written by `complete_erasures` alone.
+        stream: that detections are read from, beside HTTP; None where there is none.
     """
 
     settings: Settings
@@ -67,6 +77,7 @@ class Components:
     audit: AuditLog
     recovery: RecoveryState = field(default_factory=RecoveryState)
     scrub: ScrubState = field(default_factory=ScrubState)
+    stream: IngestStream | None = None
 
 
 @asynccontextmanager
@@ -93,6 +104,7 @@ async def open_components(settings: Settings, metrics: Metrics | None = None) ->
         audit = await asyncio.to_thread(AuditLog.open, settings.data_dir, settings.max_waiting)
         stack.push_async_callback(asyncio.to_thread, audit.close)
         index = await _open_index(settings, stack, metrics)
+        stream = _open_stream(settings, stack)
         slots, gallery, precision = _create_gallery(settings, checkpoint)
         operations = create_device_operations(checkpoint, gallery, precision, settings)
         worker = DeviceWorker(settings.max_waiting, metrics)
@@ -116,6 +128,7 @@ async def open_components(settings: Settings, metrics: Metrics | None = None) ->
             writer=writer,
             metrics=metrics,
             audit=audit,
+            stream=stream,
         )
 
 
@@ -124,10 +137,21 @@ async def _open_index(settings: Settings, stack: AsyncExitStack, metrics: Metric
     if url is None:
         embedded = await asyncio.to_thread(EmbeddedRedis.start, settings.data_dir)
         stack.push_async_callback(asyncio.to_thread, embedded.stop)
+        stack.callback(asyncio.create_task(keep_running(embedded)).cancel)
         url = embedded.url
     index = MetadataIndex.connect(url, settings.redis_key_prefix, metrics=metrics)
     stack.push_async_callback(index.close)
     return index
+
+
+def _open_stream(settings: Settings, stack: AsyncExitStack) -> IngestStream | None:
+    if settings.stream_redis_url is None:
+        return None
+    stream = IngestStream.connect(
+        settings.stream_redis_url, settings.stream_key, settings.stream_group, settings.stream_claim_seconds
+    )
+    stack.push_async_callback(stream.close)
+    return stream
 
 
 def _create_gallery(settings: Settings, checkpoint: Checkpoint) -> tuple[SlotTable, DeviceGallery, ScoringPrecision]:

@@ -69,6 +69,11 @@ class DetectionWriter:
         """Detections whose record on disk is ahead of Redis or the device."""
         return frozenset(self._unsettled)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no write is in flight or unsettled, so that disk and Redis should say the same."""
+        return not self._in_flight and not self._unsettled
+
     async def put(self, record: DetectionRecord) -> bool:
         """Stores or replaces a detection; True if it is new. When this returns, the next search sees it.
 
@@ -139,7 +144,7 @@ class DetectionWriter:
     async def _put(self, record: DetectionRecord) -> bool:
         detection_id = record.metadata.detection_id
         async with self._lock(detection_id):
-            await self._require_redis()
+            await self._index.require_writable(is_removal=False)
             is_reserved_now = self._slots.reserve(detection_id)
             try:
                 with self._stages.labels("disk").time():
@@ -158,7 +163,7 @@ class DetectionWriter:
 
     async def _erase(self, detection_id: str, chosen: DetectionFilter) -> DetectionMetadata | None:
         async with self._lock(detection_id):
-            await self._require_redis()
+            await self._index.require_writable(is_removal=True)
             if chosen != EVERYTHING and not await self._is_meant(detection_id, chosen):
                 return None
             for metadata in await self._store.delete([detection_id]):
@@ -196,10 +201,6 @@ class DetectionWriter:
         self._untold[metadata.detection_id] = metadata
         if len(self._untold) > _UNTOLD_AT_MOST:
             del self._untold[next(iter(self._untold))]
-
-    async def _require_redis(self) -> None:
-        """Refuses a write before anything of it is done, where it could not be finished."""
-        await self._index.require_in_step()
 
     async def _settle_one(self, detection_id: str) -> None:
         async with self._lock(detection_id):

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator
 from itertools import islice
 
 from service.components import Components
 from service.errors import StorageFull, Unavailable
+from service.outage_log import OutageLog
 from service.records import DetectionRecord
 from service.reindex.switch_model import switch_model
 
@@ -14,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 _RECORDS_TOGETHER = 64
 _SECONDS_BETWEEN_CHECKS = 1.0
+_SECONDS_BETWEEN_COUNTS = 10.0
 
 
 async def recover_gallery(components: Components) -> None:
@@ -35,36 +38,67 @@ async def recover_gallery(components: Components) -> None:
 
 
 async def keep_in_step(components: Components) -> None:
-    """Runs until it is cancelled: repairs a Redis that was emptied or replaced, and repeats unsettled writes."""
+    """Runs until it is cancelled: repairs a Redis that was emptied, replaced or lost keys, repeats unsettled writes."""
+    outages = OutageLog(logger)
+    next_count = 0.0
     task = asyncio.current_task()
     assert task is not None
     # Python 3.11's `asyncio.wait_for`, by which commands are sent to Redis, can lose a cancellation; the task knows.
     while not task.cancelling():
         await asyncio.sleep(_SECONDS_BETWEEN_CHECKS)
         try:
+            reason = None
             if not await components.index.is_in_step():
-                logger.warning("Redis was emptied, restarted or replaced: bringing it in step with the disk")
-                async with components.writer.paused():
-                    damaged = await _reconcile_redis(components)
-                await _set_aside(components, damaged)
+                reason = "Redis was emptied, restarted or replaced"
+            elif time.monotonic() >= next_count:
+                reason = await _find_lost_keys(components)
+                next_count = time.monotonic() + _SECONDS_BETWEEN_COUNTS
+            if reason is not None:
+                await _mend(components, reason, is_first_try=not outages.is_failing)
             await components.writer.settle()
             components.store.model_switch.forget_dead_readers()
+            outages.succeeded()
         except Unavailable as error:
-            logger.warning("not in step with the disk, trying again: %s", error.detail)
-        except Exception:
+            outages.failed(f"not in step with the disk: {error.detail}")
+        except Exception as error:
             # What is wrong now may be right in a second; readiness tells meanwhile.
-            logger.exception("keeping Redis in step with the disk failed, trying again")
+            outages.failed(f"keeping Redis in step with the disk failed: {error!r}", exc_info=True)
+
+
+async def _mend(components: Components, reason: str, *, is_first_try: bool) -> None:
+    if is_first_try:
+        logger.warning("%s: bringing it in step with the disk", reason)
+    async with components.writer.paused():
+        damaged = await _reconcile_redis(components)
+    await _set_aside(components, damaged)
+
+
+async def _find_lost_keys(components: Components) -> str | None:
+    """Why single keys seem to be missing in Redis; None where none do, or while writes are under way."""
+    before, on_disk = components.recovery.key_counts, components.store.count()
+    if before is None or not components.writer.is_idle:
+        return None
+    now = await components.index.count_keys()
+    if not components.writer.is_idle or components.store.count() != on_disk:
+        return None
+    if now.evicted != before.evicted:
+        return f"Redis evicted {now.evicted - before.evicted} keys (set its maxmemory-policy to noeviction)"
+    if on_disk - now.listed != components.recovery.unlisted:
+        return f"Redis lists {now.listed} detections, the disk has {on_disk}"
+    return None
 
 
 async def _wait_for_redis(components: Components) -> None:
+    outages = OutageLog(logger)
     while True:
         try:
             await _reconcile_redis(components)  # what is damaged is found again when whole records are read
         except Unavailable as error:
             components.recovery.progress = f"waiting for Redis: {error.detail}"
-            logger.warning(components.recovery.progress)
+            outages.failed(components.recovery.progress)
             await asyncio.sleep(_SECONDS_BETWEEN_CHECKS)
         else:
+            outages.succeeded()
             return
 
 
@@ -77,7 +111,10 @@ async def _reconcile_redis(components: Components) -> dict[str, str]:
 
     report(0)
     damaged: dict[str, str] = {}
+    before = await components.index.count_keys()
     result = await components.index.reconcile(components.store.iterate_metadata(damaged.__setitem__), report)
+    components.recovery.key_counts = before  # what is evicted meanwhile shows at the next count
+    components.recovery.unlisted = components.store.count() - (await components.index.count_keys()).listed
     logger.info("Redis: %d of %d detections rewritten, %d removed", result.written, total, result.removed)
     return damaged
 

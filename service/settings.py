@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     )
     stream_key: str = Field("qaconv:ingest", min_length=1, description="Key of that stream.")
     stream_group: str = Field("qaconv", min_length=1, description="Consumer group that reads it.")
+    stream_claim_seconds: float = Field(
+        30.0, ge=0.1, description="Time after which entries of a consumer that shows no sign of life go to another."
+    )
 
     log_format: LogFormat = Field("json", description="How log lines are written: json or text.")
 

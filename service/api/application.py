@@ -24,11 +24,13 @@ from service.api.request_id import RequestIdMiddleware
 from service.api.request_limit import RequestLimitMiddleware
 from service.api.required_scope import refuse_unguarded_routes, requires
 from service.api.security_headers import DOCUMENTATION_POLICY
+from service.api.stream_entries import stream_entry_reader
 from service.apply_retention import keep_retention
 from service.audit_upkeep import serving_on_record
 from service.complete_erasures import keep_erasures_complete
 from service.component_metrics import watch_components
 from service.components import Components, open_components
+from service.consume_stream import consuming_stream
 from service.metrics import Metrics
 from service.recover_gallery import keep_in_step, recover_gallery
 from service.report_kept_crops import report_kept_crops
@@ -92,9 +94,12 @@ def _add_middleware(application: FastAPI, settings: Settings) -> None:
 
 @asynccontextmanager
 async def _run_components(application: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = application.state.settings
+    read_entry = stream_entry_reader(settings.max_body_bytes)
     async with (
-        open_components(application.state.settings, application.state.metrics) as components,
+        open_components(settings, application.state.metrics) as components,
         watched_keys(application.state.key_ring, log_key_change),
+        consuming_stream(components, read_entry),
     ):
         application.state.components = components
         watch_components(components)

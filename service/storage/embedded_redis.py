@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,12 +45,17 @@ class EmbeddedRedisError(RuntimeError):
 
 
 class EmbeddedRedis:
-    """A running private Redis."""
+    """A private Redis, which is at the same place after each start."""
 
-    def __init__(self, keeper: "subprocess.Popen[bytes]", socket_path: Path, log_path: Path) -> None:
-        self._keeper = keeper
+    def __init__(self, executable: Path, redis_dir: Path, socket_path: Path) -> None:
+        self._executable = executable
+        self._redis_dir = redis_dir
         self._socket_path = socket_path
-        self._log_path = log_path
+        self._log_path = redis_dir / "redis.log"
+        self._log_path.write_bytes(b"")
+        self._keeper = self._run()
+        self._is_stopped = False
+        self._door = threading.Lock()
 
     @classmethod
     def start(cls, data_dir: Path, executable: Path | None = None, timeout_seconds: float = 10.0) -> Self:
@@ -68,20 +74,7 @@ class EmbeddedRedis:
         redis_dir = (data_dir / "redis").resolve()
         redis_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         _remove_old_sockets(redis_dir)
-        log_path = redis_dir / "redis.log"
-        socket_path = _new_socket_path(redis_dir)
-        with log_path.open("wb") as log:
-            keeper = subprocess.Popen(
-                ["/bin/sh", "-c", _KEEPER, os.fspath(executable), *_options(redis_dir, socket_path)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                # Ctrl-C goes to a whole session: Redis is to outlive the service's last requests.
-                start_new_session=True,
-                # Some versions refuse to start in a locale that the machine does not have.
-                env={**os.environ, "LC_ALL": "C"},
-            )
-        redis = cls(keeper, socket_path, log_path)
+        redis = cls(executable, redis_dir, _new_socket_path(redis_dir))
         try:
             redis._wait_until_ready(time.monotonic() + timeout_seconds)
         except BaseException:
@@ -96,11 +89,50 @@ class EmbeddedRedis:
 
     @property
     def is_running(self) -> bool:
-        """Whether the server is still there."""
-        return self._keeper.poll() is None
+        """Whether the server is still there, and can be found."""
+        return self._keeper.poll() is None and self._socket_path.exists()
+
+    def restart(self, timeout_seconds: float = 10.0) -> None:
+        """Start the server again, empty, where it was; nothing once it was stopped.
+
+        Raises:
+            EmbeddedRedisError, OSError: it did not start; may be tried again.
+        """
+        with self._door:
+            if self._is_stopped:
+                return
+            self._end(timeout_seconds)
+            self._socket_path.unlink(missing_ok=True)
+            self._keeper = self._run()
+            try:
+                self._wait_until_ready(time.monotonic() + timeout_seconds)
+            except BaseException:
+                self._end(timeout_seconds)
+                raise
 
     def stop(self, timeout_seconds: float = 10.0) -> None:
         """End the server and wait for that. May be called twice."""
+        with self._door:
+            self._is_stopped = True
+            self._end(timeout_seconds)
+            self._socket_path.unlink(missing_ok=True)
+            if self._socket_path.parent != self._redis_dir:
+                shutil.rmtree(self._socket_path.parent, ignore_errors=True)
+
+    def _run(self) -> "subprocess.Popen[bytes]":
+        with self._log_path.open("ab") as log:
+            return subprocess.Popen(
+                ["/bin/sh", "-c", _KEEPER, os.fspath(self._executable), *_options(self._redis_dir, self._socket_path)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C goes to a whole session: Redis is to outlive the service's last requests.
+                start_new_session=True,
+                # Some versions refuse to start in a locale that the machine does not have.
+                env={**os.environ, "LC_ALL": "C"},
+            )
+
+    def _end(self, timeout_seconds: float) -> None:
         if self._keeper.stdin is not None:
             self._keeper.stdin.close()
         try:
@@ -108,13 +140,14 @@ class EmbeddedRedis:
         except subprocess.TimeoutExpired:
             os.killpg(self._keeper.pid, 9)  # its own session, so its own group: keeper, subshell and server
             self._keeper.wait()
-        self._socket_path.unlink(missing_ok=True)
-        if self._socket_path.parent != self._log_path.parent:
-            shutil.rmtree(self._socket_path.parent, ignore_errors=True)
+        # Where somebody killed the keeper alone, the subshell ends the server, whose socket goes with it.
+        deadline = time.monotonic() + timeout_seconds
+        while _answers(self._socket_path) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def _wait_until_ready(self, deadline: float) -> None:
         while not _answers(self._socket_path):
-            if not self.is_running:
+            if self._keeper.poll() is not None:
                 raise EmbeddedRedisError(f"the embedded Redis ended at its start. {self._what_it_said()}")
             if time.monotonic() > deadline:
                 raise EmbeddedRedisError(f"the embedded Redis did not answer in time. {self._what_it_said()}")

@@ -35,6 +35,8 @@ _WRITERS = 16
 _MIN_WALKED_AT_ONCE = 50
 _MAX_WALKED_AT_ONCE = 500
 
+_OUT_OF_STEP = "Redis is not in step with the disk, which is being mended: try again"
+
 
 @dataclass(frozen=True, slots=True)
 class CameraSummary:
@@ -44,6 +46,14 @@ class CameraSummary:
     count: int
     first_timestamp_us: int
     last_timestamp_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCounts:
+    """By what a Redis shows that it lost single keys: how many detections it lists, how many keys it ever evicted."""
+
+    listed: int
+    evicted: int
 
 
 class MetadataIndex:
@@ -213,7 +223,37 @@ class MetadataIndex:
             Unavailable: it is not in step, or does not answer.
         """
         if await self._client.get(self._keys.in_step) != self._step_token:
-            raise Unavailable("Redis is not in step with the disk, which is being mended: try again")
+            raise Unavailable(_OUT_OF_STEP)
+
+    @redis_failures_are_unavailability
+    async def require_writable(self, *, is_removal: bool) -> None:
+        """As `require_in_step`; and refuses a write that this Redis would refuse later, when half of it is done.
+
+        Args:
+            is_removal: the write only takes away, for which a Redis without memory does.
+
+        Raises:
+            Unavailable: it is not in step, does not answer, is a replica, is full or cannot save.
+        """
+        async with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.get(self._keys.in_step)
+            # Both count as writes and change nothing: the marker has no expiry, and no bytes are put into it.
+            if is_removal:
+                pipeline.persist(self._keys.in_step)
+            else:
+                pipeline.setrange(self._keys.in_step, 0, "")
+            token, _ = await pipeline.execute()
+        if token != self._step_token:
+            raise Unavailable(_OUT_OF_STEP)
+
+    @redis_failures_are_unavailability
+    async def count_keys(self) -> KeyCounts:
+        """What changes where single keys are lost; cheap."""
+        async with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.zcard(self._keys.times)
+            pipeline.info("stats")
+            listed, stats = await pipeline.execute()
+        return KeyCounts(int(listed), int(stats["evicted_keys"]))
 
     @redis_failures_are_unavailability
     async def _ping(self) -> bool:

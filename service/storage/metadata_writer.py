@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
-from redis.exceptions import WatchError
+from redis.exceptions import OutOfMemoryError, WatchError
 
 from service.records import DetectionMetadata
 from service.storage.metadata_hash import read_hashes, to_hash
@@ -33,7 +33,11 @@ class MetadataWriter:
     async def delete(self, detection_ids: Sequence[str]) -> None:
         """Remove detections."""
         for start in range(0, len(detection_ids), _REMOVED_AT_ONCE):
-            await self._replace(detection_ids[start : start + _REMOVED_AT_ONCE], {})
+            part = detection_ids[start : start + _REMOVED_AT_ONCE]
+            try:
+                await self._replace(part, {})
+            except OutOfMemoryError:
+                await self._remove_without_memory(part)
 
     async def _replace(self, detection_ids: Sequence[str], replacements: Mapping[str, DetectionMetadata]) -> None:
         async with self._turns, self._client.pipeline(transaction=True) as pipeline:
@@ -53,15 +57,27 @@ class MetadataWriter:
         for camera in old_cameras - {new.camera_id for new in replacements.values()}:
             await self._forget_empty_camera(camera)
 
+    async def _remove_without_memory(self, detection_ids: Sequence[str]) -> None:
+        """Removes detections where Redis is full: it refuses every transaction then, but no command that frees memory.
+
+        Another write of these detections cannot come between, for it would be refused.
+        """
+        old_hashes = await read_hashes(self._client, self._keys, detection_ids)
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for each, old in zip(detection_ids, old_hashes, strict=True):
+                self._queue_removal(pipeline, each, old)
+            await pipeline.execute()
+
     async def _watched_hashes(self, pipeline: Pipeline, detection_ids: Sequence[str]) -> list[dict[str, str]]:
         # A pipeline that watches sends its commands one by one; a second connection reads them all at once.
         await pipeline.watch(*(self._keys.detection(each) for each in detection_ids))
         return await read_hashes(self._client, self._keys, detection_ids)
 
     def _queue_removal(self, pipeline: Pipeline, detection_id: str, old: Mapping[str, str]) -> None:
-        pipeline.delete(self._keys.detection(detection_id))
         for membership in self._keys.memberships(old):
             pipeline.zrem(membership, detection_id)
+        # Last, because it says what the detection is a member of.
+        pipeline.delete(self._keys.detection(detection_id))
 
     def _queue_addition(self, pipeline: Pipeline, new: DetectionMetadata) -> None:
         fields = to_hash(new)

@@ -56,6 +56,11 @@ def _unavailability(error: RedisError) -> Unavailable | None:
             return Unavailable(f"{meaning} ({error})")
     if isinstance(error, ResponseError):
         for word, meaning in _REFUSALS.items():
-            if str(error).startswith(word):
+            if _own_words(error).startswith(word):
                 return Unavailable(f"{meaning} ({error})")
     return None
+
+
+def _own_words(error: ResponseError) -> str:
+    """What Redis said; of a command in a pipeline, redis-py puts the command before it."""
+    return str(error).rpartition("of pipeline caused error: (")[2].lstrip("'\"")

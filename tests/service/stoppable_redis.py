@@ -37,5 +37,14 @@ class StoppableRedis:
             self._process = None
             self._socket.unlink(missing_ok=True)
 
+    def pause(self) -> None:
+        """It hangs: connections are taken, and nothing is answered."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def client(self) -> "redis.Redis":
         return redis.Redis.from_url(self.url, decode_responses=True)

@@ -27,6 +27,10 @@ def failing(error: Exception) -> None:
         (exceptions.NoPermissionError("NOPERM"), "access list"),
         (exceptions.MasterDownError("MASTERDOWN"), "cut off"),
         (exceptions.ResponseError("MISCONF Redis is configured to save"), "cannot save"),
+        (
+            exceptions.ResponseError("Command # 2 (SET k v) of pipeline caused error: ('MISCONF Redis is',)"),
+            "cannot save",
+        ),
     ],
 )
 def test_redis_being_away_is_unavailability(error: Exception, message: str) -> None:
