@@ -5,11 +5,12 @@ operations and during them. A search's answer is compared with what the slow ref
 """
 
 import shutil
+import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -26,6 +27,7 @@ from tests.trials.crop_pool import CropPool
 from tests.trials.expected_search import Query, check_answer, expect
 from tests.trials.forked_services import ForkedService, ForkServer
 from tests.trials.gallery_operations import (
+    EVERYTHING,
     START_US,
     Contents,
     Delete,
@@ -46,7 +48,7 @@ CLIENTS = 4
 MAX_NEARBY = 8
 STEPS = 100
 # Faults cost as much as a hundred other operations: they come now and then.
-STEPS_BETWEEN_FAULTS = 30
+STEPS_BETWEEN_FAULTS = 25
 
 POOL_SIZE = 24
 IDS = [f"d{number:02}" for number in range(40)]
@@ -108,43 +110,47 @@ queries = st.builds(
 
 @dataclass(slots=True)
 class World:
-    """What all runs of the machine share."""
+    """What all runs of the machine share. A service is kept for the next run, unless something went wrong in this one."""
 
     parent: ForkServer
     checkpoint: Path
     pool: CropPool
     directory: Path
     figures: Figures
+    kept: "dict[str, KeptService]" = field(default_factory=dict)
+
+    def take(self, kind: str) -> "KeptService":
+        """A service with nothing in it, and a Redis of one kind."""
+        kept = self.kept.pop(kind, None)
+        if kept is not None:
+            with kept.connect() as client:
+                client.post("/v1/detections:erase", json=EVERYTHING).raise_for_status()
+            return kept
+        # A short path: that of a Unix socket has at most 103 bytes.
+        directory = Path(tempfile.mkdtemp(prefix="m", dir=self.directory))
+        kept = KeptService(self, directory, StoppableRedis(directory) if kind == "external" else None)
+        if kept.redis is not None:
+            kept.redis.start()
+        kept.start()
+        return kept
+
+    def close(self) -> None:
+        for kept in self.kept.values():
+            kept.close()
 
 
-class GalleryMachine(RuleBasedStateMachine):
-    """The service and the dictionary, side by side. `world` is set on a subclass."""
+@dataclass(slots=True)
+class KeptService:
+    """A service on its data directory, and the Redis that is not its own."""
 
     world: World
+    directory: Path
+    redis: StoppableRedis | None
+    process: ForkedService | None = None
 
-    @initialize(kind=st.sampled_from(["embedded", "external"]))
-    def begin(self, kind: str) -> None:
-        # A short path: that of a Unix socket has at most 103 bytes.
-        self.directory = Path(tempfile.mkdtemp(prefix="m", dir=self.world.directory))
-        self.redis = StoppableRedis(self.directory) if kind == "external" else None
-        if self.redis is not None:
-            self.redis.start()
-        self.contents: Contents = {}
-        self.steps_since_fault = 0
-        self.start_service()
-
-    def teardown(self) -> None:
-        if hasattr(self, "service"):
-            self.service.kill()
-            self.client.close()
-            if self.redis is not None:
-                self.redis.kill()
-            shutil.rmtree(self.directory)
-        self.world.figures.say(at_most_every_seconds=20)
-
-    def start_service(self) -> None:
+    def start(self) -> None:
         redis_settings = {} if self.redis is None else {"redis_url": self.redis.url}
-        self.service = ForkedService.start(
+        self.process = ForkedService.start(
             self.world.parent,
             self.directory / "data",
             self.world.checkpoint,
@@ -154,7 +160,54 @@ class GalleryMachine(RuleBasedStateMachine):
             gallery_capacity=500,
             **redis_settings,
         )
-        self.client = httpx.Client(base_url=self.service.url, timeout=60, verify=False)
+
+    def connect(self) -> httpx.Client:
+        assert self.process is not None
+        return httpx.Client(base_url=self.process.url, timeout=60, verify=False)
+
+    def close(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+        if self.redis is not None:
+            self.redis.kill()
+        shutil.rmtree(self.directory)
+
+
+class GalleryMachine(RuleBasedStateMachine):
+    """The service and the dictionary, side by side. `world` is set on a subclass."""
+
+    world: World
+    kept: KeptService | None = None
+
+    @initialize(kind=st.sampled_from(["embedded", "external"]))
+    def begin(self, kind: str) -> None:
+        self.kind = kind
+        self.kept = self.world.take(kind)
+        self.redis = self.kept.redis
+        self.client = self.kept.connect()
+        self.contents: Contents = {}
+        self.steps_since_fault = 0
+
+    def teardown(self) -> None:
+        if self.kept is None:
+            return
+        self.client.close()
+        if sys.exc_info()[0] is None:
+            self.world.kept[self.kind] = self.kept
+        else:
+            self.kept.close()
+        self.world.figures.say(at_most_every_seconds=20)
+
+    @property
+    def service(self) -> ForkedService:
+        assert self.kept is not None
+        assert self.kept.process is not None
+        return self.kept.process
+
+    def start_service(self) -> None:
+        assert self.kept is not None
+        self.kept.start()
+        self.client = self.kept.connect()
 
     def count(self, operations: int = 1) -> None:
         self.world.figures.add("operations", operations)
@@ -295,7 +348,8 @@ class GalleryMachine(RuleBasedStateMachine):
     def redis_url(self) -> str:
         if self.redis is not None:
             return self.redis.url
-        (socket,) = (self.directory / "data" / "redis").glob("*.sock")
+        assert self.kept is not None
+        (socket,) = (self.kept.directory / "data" / "redis").glob("*.sock")
         return f"unix://{socket}"
 
     def try_without_redis(
@@ -393,14 +447,16 @@ def run(world: World, examples: int, used_seed: int, phases: Sequence[Phase]) ->
 
 
 @pytest.fixture
-def world(fork_server: ForkServer, trial_checkpoint: Path, crop_pool: CropPool, tmp_path: Path) -> World:
+def world(fork_server: ForkServer, trial_checkpoint: Path, crop_pool: CropPool, tmp_path: Path) -> Iterator[World]:
     assert crop_pool.size == POOL_SIZE
-    return World(fork_server, trial_checkpoint, crop_pool, tmp_path, Figures("model-based"))
+    shared = World(fork_server, trial_checkpoint, crop_pool, tmp_path, Figures("model-based"))
+    yield shared
+    shared.close()
 
 
 def test_some_hundred_operations_agree_with_a_dictionary(world: World) -> None:
     run(world, examples=3, used_seed=parameters.seed(), phases=(Phase.generate, Phase.shrink))
-    assert world.figures.counts["operations"] > 2 * STEPS
+    assert world.figures.counts["operations"] > STEPS
 
 
 @pytest.mark.soak
