@@ -21,6 +21,7 @@ from service.errors import StorageFull
 from service.records import DetectionMetadata, DetectionRecord
 from service.storage.data_directory_lock import DataDirectoryLock
 from service.storage.disk_reserve import DiskReserve
+from service.storage.durable_directory import make_directory, make_environment
 from service.storage.group_commit import GroupCommit
 from service.storage.record_databases import OnDamaged, RecordDatabases
 from service.storage.record_encoding import EncodedRecord, encode_key, encode_record
@@ -73,11 +74,11 @@ class DetectionStore:
             DataDirectoryInUse: another process has this directory.
             lmdb.Error: what is there cannot be opened.
         """
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(data_dir)
         lock = DataDirectoryLock.acquire(data_dir)
         try:
             records_dir = data_dir / "records"
-            records_dir.mkdir(mode=0o700, exist_ok=True)
+            make_environment(records_dir)
             map_size = -(-capacity_bytes // _LARGEST_PAGE_BYTES) * _LARGEST_PAGE_BYTES + _RESERVE_BYTES
             environment = lmdb.open(os.fspath(records_dir), map_size=map_size, max_dbs=3, mode=0o600)
             return cls(environment, lock, capacity_bytes, max_waiting)

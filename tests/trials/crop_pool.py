@@ -16,9 +16,9 @@ import torch
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.gallery_scoring import Float32ReferenceScorer, position_major
 from model.gallery_scoring.interface import FoldedMatcher
+from model.preprocessing import preprocess_crop
 from service.inference.feature_extraction import FeatureExtraction, FeatureMap
 from service.inference.image_decoding import ImageLimits, open_upright
-from model.preprocessing import preprocess_crop
 from tests.service.drawn_crops import crop_file
 
 CROP_WIDTH, CROP_HEIGHT = 16, 32
