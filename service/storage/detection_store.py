@@ -22,6 +22,7 @@ from service.metrics import Metrics
 from service.records import DetectionMetadata, DetectionRecord
 from service.storage.data_directory_lock import DataDirectoryLock
 from service.storage.disk_reserve import DiskReserve
+from service.storage.durable_directory import make_directory, make_environment
 from service.storage.erasure_receipts import ErasureReceipts
 from service.storage.group_commit import GroupCommit
 from service.storage.model_switch import ModelSwitch
@@ -105,12 +106,12 @@ class DetectionStore:
             DamagedDatabase: what is there is no database any more.
             lmdb.Error: what is there cannot be opened.
         """
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(data_dir)
         lock = DataDirectoryLock.acquire(data_dir)
         try:
             _refuse_interrupted_restore(data_dir)
             records_dir = data_dir / "records"
-            records_dir.mkdir(mode=0o700, exist_ok=True)
+            make_environment(records_dir)
             map_size = map_size_bytes(capacity_bytes)
             try:
                 environment = lmdb.open(os.fspath(records_dir), map_size=map_size, max_dbs=MAX_DATABASES, mode=0o600)

@@ -1,0 +1,46 @@
+"""Making directories and the first file in them so that a loss of power leaves them whole or leaves nothing.
+
+A synchronised file is only as sure as its name: that is an entry of its directory, which has to be synchronised too.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import lmdb
+
+
+def make_directory(path: Path) -> None:
+    """Makes a directory, private to this user, and those above it, and synchronises the entries that are new."""
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for each in missing:
+        synchronise_directory(each.parent)
+
+
+def make_environment(path: Path) -> None:
+    """Makes an empty LMDB environment where there is none.
+
+    LMDB does not synchronise a new file before the first commit, and cannot open one whose first pages were lost: what
+    is not whole yet has another name.
+    """
+    if path.exists():
+        return
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    if unfinished.exists():
+        shutil.rmtree(unfinished)
+    unfinished.mkdir(mode=0o700)
+    with lmdb.open(os.fspath(unfinished), mode=0o600) as environment:
+        environment.sync(True)
+    synchronise_directory(unfinished)
+    unfinished.rename(path)
+    synchronise_directory(path.parent)
+
+
+def synchronise_directory(path: Path) -> None:
+    """Waits until the entries of a directory are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
