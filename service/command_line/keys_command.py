@@ -50,7 +50,7 @@ def create_command(
         frozenset(scope),
         now,
         requests_per_minute=requests_per_minute,
-        expires_at=None if expires_in_days is None else _later(now, timedelta(days=expires_in_days)),
+        expires_at=None if expires_in_days is None else _later(now, expires_in_days * 24),
     )
     with _told_as_command_errors(), edit_key_file(file, may_be_new=True) as edited:
         edited.keys.append(key)
@@ -102,7 +102,7 @@ def rotate_command(
         text, new = _replacement(old.description, now)
         edited.keys.append(new)
         if overlap_hours is not None:
-            edited.keys[edited.keys.index(old)] = _expiring(old, _later(now, timedelta(hours=overlap_hours)))
+            edited.keys[edited.keys.index(old)] = _expiring(old, _later(now, overlap_hours))
     until = "until it is revoked" if overlap_hours is None else f"for {overlap_hours:g} hours"
     _say(
         f"made the key {new.description.key_id} in place of {key_id}, which stays good {until}; it is shown this once:"
@@ -116,7 +116,9 @@ def _replacement(old: KeyDescription, now: datetime) -> tuple[str, ApiKey]:
         old.scopes,
         now,
         requests_per_minute=old.requests_per_minute,
-        expires_at=None if old.expires_at is None else _later(now, old.expires_at - old.created_at),
+        expires_at=None
+        if old.expires_at is None
+        else _later(now, (old.expires_at - old.created_at) / timedelta(hours=1)),
     )
 
 
@@ -144,11 +146,11 @@ def _check_name(name: str) -> str:
         raise CommandError(f"--name is {name!r}: {message}", exit_status=USAGE) from error
 
 
-def _later(now: datetime, duration: timedelta) -> datetime:
+def _later(now: datetime, hours: float) -> datetime:
     try:
-        return now + duration
+        return now + timedelta(hours=hours)
     except OverflowError as error:
-        raise CommandError(f"{duration.days} days from now is after the year 9999", exit_status=USAGE) from error
+        raise CommandError(f"{hours:g} hours from now is after the year 9999", exit_status=USAGE) from error
 
 
 def _now() -> datetime:

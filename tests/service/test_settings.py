@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings, is_loopback
+from service.settings import Settings, is_loopback, is_origin
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,58 @@ def test_devices(device: str) -> None:
 def test_an_open_door_is_refused_unless_it_is_meant(host: str) -> None:
     with pytest.raises(ValidationError, match="allow-remote-without-keys"):
         Settings(host=host)
+    with pytest.raises(ValidationError, match="--api-keys-file"):
+        Settings(host=host)
     assert Settings(host=host, allow_remote_without_keys=True).host == host
+    assert Settings(host=host, api_keys_file=Path("keys.json")).host == host
+
+
+def test_a_certificate_needs_its_key_and_the_other_way_round() -> None:
+    with pytest.raises(ValidationError, match="--tls-key"):
+        Settings(tls_certificate=Path("certificate.pem"))
+    with pytest.raises(ValidationError, match="--tls-certificate"):
+        Settings(tls_key=Path("key.pem"))
+    both = Settings(tls_certificate=Path("certificate.pem"), tls_key=Path("key.pem"))
+    assert both.tls_key == Path("key.pem")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://console.example", "http://127.0.0.1:3000", "http://localhost:8080", "https://[::1]:3000", "http://a:443"],
+)
+def test_origins(origin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_origin(origin)
+    monkeypatch.setenv("QACONV_CORS_ORIGINS", f'["{origin}"]')
+    assert Settings().cors_origins == (origin,)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "*",
+        "null",
+        "",
+        "console.example",
+        "https://",
+        "https://console.example/",
+        "https://console.example/path",
+        "https://console.example?q",
+        "https://*.example",
+        "https://user@console.example",
+        "HTTPS://console.example",
+        "https://Console.example",
+        "https://console.example:443",
+        "http://console.example:80",
+        "https://console.example:",
+        "https://console.example:port",
+        "ftp://console.example",
+        " https://console.example",
+    ],
+)
+def test_what_no_browser_sends_as_an_origin(origin: str) -> None:
+    assert not is_origin(origin)
+    with pytest.raises(ValidationError, match="is not the origin of a web page"):
+        Settings(cors_origins=(origin,))
 
 
 @pytest.mark.parametrize(

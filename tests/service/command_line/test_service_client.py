@@ -1,13 +1,14 @@
 import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
 from service.command_line.command_error import FAILED, USAGE, CommandError
 from service.command_line.service_answers import BatchAnswer
-from service.command_line.service_client import open_client, read_answer, read_problem
+from service.command_line.service_client import DEFAULT_URL, open_client, read_answer, read_problem, require_access
 
 
 def response(status: int, content: bytes, media_type: str = "application/json") -> httpx.Response:
@@ -86,3 +87,45 @@ def test_an_error_of_something_else_says_that_it_is_something_else() -> None:
 def test_an_answer_of_another_shape_is_refused() -> None:
     with pytest.raises(CommandError, match=r"answered 200, but not as this version expects \(1 members differ\)"):
         read_answer(response(200, b"{}"), BatchAnswer)
+
+
+def test_a_refused_key_says_where_keys_come_from() -> None:
+    problem = {"title": "No valid API key", "status": 401, "detail": "this needs an API key", "request_id": "r-2"}
+    answer = response(401, json.dumps(problem).encode(), "application/problem+json")
+    with pytest.raises(CommandError) as caught:
+        require_access(answer)
+    assert caught.value.lines == (
+        "No valid API key (401): this needs an API key",
+        "  the key is read from --api-key-file FILE, or from the variable QACONV_API_KEY",
+        "  request r-2",
+    )
+    require_access(response(200, b"{}"))
+    require_access(response(429, b"{}"))
+
+
+def test_a_key_that_would_cross_the_network_in_clear_text_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("QACONV_API_KEY", "key-of-the-test")
+    for url, is_told in (
+        ("http://service.example", True),
+        ("https://service.example", False),
+        ("http://127.0.0.1", False),
+    ):
+        with open_client(url) as client:
+            assert client.headers["authorization"] == "Bearer key-of-the-test"
+        message = capsys.readouterr().err
+        assert ("is not https" in message) == is_told
+        assert "key-of-the-test" not in message
+
+
+def test_a_file_of_certificates_that_is_none(tmp_path: Path) -> None:
+    with (
+        pytest.raises(CommandError, match="cannot be read: No such file") as caught,
+        open_client(DEFAULT_URL, None, tmp_path / "no"),
+    ):
+        pass
+    assert caught.value.exit_status == USAGE
+    (tmp_path / "text").write_text("text")
+    with pytest.raises(CommandError, match="holds no certificates"), open_client(DEFAULT_URL, None, tmp_path / "text"):
+        pass
