@@ -1,13 +1,19 @@
 """The device's thread: what it takes together, and that every caller gets an end, whatever happens."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 
 import pytest
+import torch
 
 from service.errors import QueueFull, Unavailable
 from service.inference.device_worker import DeviceWorker, Operation
+from service.log_lines import JsonLines
+from service.metrics import Metrics
+from service.request_context import RequestContext, working_for
+from service.trace_context import TraceContext
 
 pytestmark = pytest.mark.anyio
 
@@ -237,3 +243,82 @@ async def test_later_steps_of_accepted_requests_go_first(worker: DeviceWorker) -
     gate.open()
     await asyncio.gather(*running)
     assert order == ["later", "later", "first", "first", "first"]
+
+
+class Crowded:
+    """An operation with memory for few items at once; negative items are errors of their own."""
+
+    def __init__(self, most: int, max_batch: int = 64) -> None:
+        self.most = most
+        self.batches: list[int] = []
+        self.operation: Operation[int, int] = Operation("crowded", self._run, max_batch)
+
+    def _run(self, items: list[int]) -> Sequence[int]:
+        self.batches.append(len(items))
+        if len(items) > self.most:
+            raise torch.OutOfMemoryError(f"{len(items)} items")
+        if min(items) < 0:
+            raise ValueError(f"negative: {items}")
+        return [2 * item for item in items]
+
+
+async def test_a_batch_that_does_not_fit_is_halved_and_the_limit_remembered() -> None:
+    metrics = Metrics()
+    worker, gate, crowded = DeviceWorker(100, metrics), Gate(), Crowded(most=9)
+    jobs = [asyncio.create_task(worker.run(gate.operation, None))]
+    await gate.wait_until_busy()
+    tasks = [asyncio.create_task(worker.run(crowded.operation, item)) for item in range(64)]
+    await asyncio.sleep(0)
+    gate.open()
+    assert await asyncio.gather(*tasks) == [2 * item for item in range(64)]
+    await asyncio.gather(*jobs)
+    assert crowded.batches == [64, 32, 16, 8, 8, 16, 8, 8, 32, 16, 8, 8, 16, 8, 8]
+    crowded.batches.clear()
+    assert await asyncio.gather(*(worker.run(crowded.operation, item) for item in range(32))) == list(range(0, 64, 2))
+    assert max(crowded.batches) <= 8, "no batch has to fail again"
+    text = metrics.exposition().decode()
+    assert 'qaconv_device_batch_halvings_total{operation="crowded"} 7.0' in text
+    assert 'qaconv_device_out_of_memory_total{operation="crowded"} 7.0' in text
+    worker.close()
+
+
+async def test_an_item_that_does_not_fit_alone_is_unavailable_and_the_thread_lives(worker: DeviceWorker) -> None:
+    gate, crowded = Gate(), Crowded(most=0)
+    tasks = await gather_behind(worker, gate, *((crowded.operation, item) for item in range(3)))
+    gate.open()
+    for answer in await asyncio.gather(*tasks, return_exceptions=True):
+        assert isinstance(answer, Unavailable)
+        assert "QACONV_GALLERY_CAPACITY" in answer.detail
+    crowded.most = 1
+    assert await worker.run(crowded.operation, 4) == 8
+
+
+async def test_lines_of_the_device_name_the_requests_of_the_batch(
+    worker: DeviceWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.handler.setFormatter(JsonLines())
+    gate, doubling = Gate(), Doubling()
+    held = asyncio.create_task(worker.run(gate.operation, None))
+    await gate.wait_until_busy()
+    tasks = []
+    for name, item in (("a", 1), ("b", -2)):
+        with working_for([RequestContext(name, TraceContext.begin())]):
+            tasks.append(asyncio.create_task(worker.run(doubling.operation, item)))
+    await asyncio.sleep(0)
+    gate.open()
+    await asyncio.gather(held, *tasks, return_exceptions=True)
+    (line,) = [json.loads(line) for line in caplog.text.splitlines()]
+    assert (line["logger"], line["request_ids"]) == ("service.inference.device_worker", ["a", "b"])
+
+
+async def test_jobs_that_nobody_waits_for_take_no_place(worker: DeviceWorker) -> None:
+    gate, doubling = Gate(), Doubling()
+    tasks = await gather_behind(worker, gate, *((doubling.operation, item) for item in range(MAX_WAITING)))
+    for task in tasks:
+        task.cancel()
+    await asyncio.sleep(0)
+    assert worker.waiting == 0
+    late = asyncio.create_task(worker.run(doubling.operation, 7))
+    await asyncio.sleep(0)
+    gate.open()
+    assert await late == 14
