@@ -164,14 +164,24 @@ class Erased(AuditEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class KeyDescription:
+class RetentionErased(AuditEvent):
+    """Detections reached their age and were erased."""
+
+    event: ClassVar[str] = "retention"
+
+    count: int
+    detection_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedKey:
     """An API key without its secret, and without the hash of it."""
 
     key_id: str
     name: str
     scopes: tuple[str, ...]
-    requests_per_second: float | None = None
-    expires: str | None = None
+    requests_per_minute: int | None = None
+    expires_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +194,8 @@ class KeysChanged(AuditEvent):
 
     event: ClassVar[str] = "keys_changed"
 
-    before: tuple[KeyDescription, ...] | None
-    after: tuple[KeyDescription, ...]
+    before: tuple[AuditedKey, ...] | None
+    after: tuple[AuditedKey, ...]
     while_down: bool
 
 

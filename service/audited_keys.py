@@ -4,37 +4,54 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from service.audit_events import KeyDescription, KeysChanged
+from service.access.api_key import KeyDescription
+from service.access.key_ring import log_key_change
+from service.audit_events import AuditedKey, KeysChanged
+from service.rfc_3339 import format_moment
 from service.storage.audit_log import AuditLog
 from service.storage.audit_reading import find_last
 
 
-async def record_key_change(
-    audit: AuditLog, before: Sequence[KeyDescription], after: Sequence[KeyDescription], *, while_down: bool = False
-) -> None:
-    """Put on record that the keys are others now. Not held up by a full disk: a key is withdrawn whatever happens."""
-    await audit.record_regardless(KeysChanged(_in_order(before), _in_order(after), while_down))
+class KeysOnRecord:
+    """What a key ring tells of its changes: into the log, and on record. The first telling is that at the start."""
+
+    def __init__(self, audit: AuditLog) -> None:
+        self._audit = audit
+        self._is_first = True
+
+    async def __call__(self, before: Sequence[KeyDescription], after: Sequence[KeyDescription]) -> None:
+        """Put a change on record. Not held up by a full disk: a key is withdrawn whatever happens.
+
+        Raises:
+            OSError: the record cannot be read.
+        """
+        await log_key_change(before, after)
+        if self._is_first:
+            await self._compare_with_record(_describe(after))
+        else:
+            await self._audit.record_regardless(KeysChanged(_describe(before), _describe(after), while_down=False))
+        self._is_first = False
+
+    async def _compare_with_record(self, keys: tuple[AuditedKey, ...]) -> None:
+        last = await asyncio.to_thread(find_last, self._audit.directory, KeysChanged.event)
+        before = None if last is None else tuple(_read_key(fields) for fields in last.fields()["after"])
+        if (before or ()) != keys:
+            await self._audit.record_regardless(KeysChanged(before, keys, while_down=True))
 
 
-async def record_keys_at_start(audit: AuditLog, keys: Sequence[KeyDescription]) -> None:
-    """Compare the keys with those last on record, and put on record if they were changed while no service ran.
-
-    Raises:
-        OSError: the record cannot be read.
-    """
-    last = await asyncio.to_thread(find_last, audit.directory, KeysChanged.event)
-    if last is None:
-        if keys:
-            await audit.record_regardless(KeysChanged(None, _in_order(keys), while_down=True))
-        return
-    before = [_read_key(fields) for fields in last.fields()["after"]]
-    if _in_order(before) != _in_order(keys):
-        await record_key_change(audit, before, keys, while_down=True)
+def _describe(keys: Sequence[KeyDescription]) -> tuple[AuditedKey, ...]:
+    described = (
+        AuditedKey(
+            key_id=key.key_id,
+            name=key.name,
+            scopes=tuple(sorted(key.scopes)),
+            requests_per_minute=key.requests_per_minute,
+            expires_at=None if key.expires_at is None else format_moment(int(key.expires_at.timestamp()) * 1_000_000),
+        )
+        for key in keys
+    )
+    return tuple(sorted(described, key=lambda key: key.key_id))
 
 
-def _in_order(keys: Sequence[KeyDescription]) -> tuple[KeyDescription, ...]:
-    return tuple(sorted(keys, key=lambda key: key.key_id))
-
-
-def _read_key(fields: dict[str, Any]) -> KeyDescription:
-    return KeyDescription(**{**fields, "scopes": tuple(fields["scopes"])})
+def _read_key(fields: dict[str, Any]) -> AuditedKey:
+    return AuditedKey(**{**fields, "scopes": tuple(fields["scopes"])})

@@ -10,6 +10,7 @@ def watch_components(components: Components) -> None:
     _describe_build(components)
     _watch_gallery(components)
     _watch_disk(components)
+    _watch_stream(components)
     components.metrics.watch(
         "qaconv_device_jobs_waiting", "Jobs that wait for the device.", lambda: components.worker.waiting
     )
@@ -50,6 +51,24 @@ def _watch_gallery(components: Components) -> None:
 def _watch_disk(components: Components) -> None:
     watch, store = components.metrics.watch, components.store
     watch("qaconv_disk_records", "Records on disk, those of other models included.", store.count)
+    watch("qaconv_disk_set_aside_records", "Damaged records that were set aside.", store.count_set_aside)
     watch("qaconv_disk_used_bytes", "Bytes of the disk that the records take.", store.used_bytes)
     watch("qaconv_disk_capacity_bytes", "Bytes that the records may take.", lambda: store.capacity_bytes)
     watch("qaconv_disk_free_bytes", "Bytes that the disk of the records has left.", store.free_disk_bytes)
+
+
+def _watch_stream(components: Components) -> None:
+    stream = components.stream
+    if stream is None:
+        return
+    watch = components.metrics.watch
+    watch("qaconv_stream_connected", "1 while the stream's Redis answers.", lambda: float(stream.lag.is_connected))
+    watch("qaconv_stream_lag_entries", "Entries that no consumer was handed yet.", lambda: stream.lag.waiting)
+    watch("qaconv_stream_pending_entries", "Entries in the hands of consumers.", lambda: stream.lag.pending)
+    watch(
+        "qaconv_stream_oldest_entry_seconds",
+        "Age of the oldest entry that is not stored yet; 0 where there is none.",
+        lambda: stream.lag.oldest_seconds,
+    )
+    watch("qaconv_stream_stored_entries", "Entries stored since the start.", lambda: stream.lag.stored)
+    watch("qaconv_stream_rejected_entries", "Entries set aside since the start.", lambda: stream.lag.rejected)

@@ -6,9 +6,10 @@ can be written, for the person whose pictures they are goes before the record.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 
-from service.audit_events import AuditedFilter, Erased, EraseRequested, Source
+from service.audit_events import AuditedFilter, Erased, EraseRequested, RetentionErased, Source
 from service.compare_crops import Comparison, compare_crops
 from service.components import Components
 from service.describe_for_audit import describe_comparison, describe_filter, describe_search
@@ -106,6 +107,15 @@ async def erase_detections_on_record(components: Components, chosen: DetectionFi
         raise
     await erasure.end(None)
     return receipt
+
+
+def retention_recorder(components: Components) -> Callable[[Sequence[str]], Awaitable[None]]:
+    """What puts on record that detections reached their age; they are gone whether it can or not."""
+
+    async def record(detection_ids: Sequence[str]) -> None:
+        await components.audit.record_regardless(RetentionErased(len(detection_ids), tuple(detection_ids)))
+
+    return record
 
 
 class _Erasure:

@@ -13,6 +13,9 @@ from service.settings import Settings
 # Clocks of cameras are a little wrong. What is further ahead would outlive its age by as much.
 MAX_AHEAD_SECONDS = 300
 
+# No camera's ID: of damaged records that do not say any more which camera they are of.
+UNKNOWN_CAMERA = ""
+
 
 def has_retention(settings: Settings) -> bool:
     """Whether any detection is ever too old."""
@@ -20,7 +23,13 @@ def has_retention(settings: Settings) -> bool:
 
 
 def retention_seconds_of(settings: Settings, camera_id: str) -> int | None:
-    """The age at which a camera's detections are erased; None if never. The camera's own goes before that of all."""
+    """The age at which a camera's detections are erased; None if never. The camera's own goes before that of all.
+
+    Of an unknown camera it is the shortest that any has.
+    """
+    if camera_id == UNKNOWN_CAMERA:
+        ages = [*settings.camera_retention_seconds.values(), settings.retention_seconds]
+        return min((age for age in ages if age is not None), default=None)
     return settings.camera_retention_seconds.get(camera_id, settings.retention_seconds)
 
 

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from service.access.key_ring import log_key_change, open_key_ring
+from service.access.key_ring import open_key_ring
 from service.access.scope import Scope
 from service.api import batch, compare, detections, erasures, search, status
 from service.api.access import add_access_middleware, measure_key_file, watched_keys
@@ -27,11 +27,13 @@ from service.api.security_headers import DOCUMENTATION_POLICY
 from service.api.stream_entries import stream_entry_reader
 from service.apply_retention import keep_retention
 from service.audit_upkeep import serving_on_record
+from service.audited_keys import KeysOnRecord
 from service.complete_erasures import keep_erasures_complete
 from service.component_metrics import watch_components
 from service.components import Components, open_components
 from service.consume_stream import consuming_stream
 from service.metrics import Metrics
+from service.on_record import retention_recorder
 from service.recover_gallery import keep_in_step, recover_gallery
 from service.report_kept_crops import report_kept_crops
 from service.settings import Settings
@@ -98,7 +100,7 @@ async def _run_components(application: FastAPI) -> AsyncIterator[None]:
     read_entry = stream_entry_reader(settings.max_body_bytes)
     async with (
         open_components(settings, application.state.metrics) as components,
-        watched_keys(application.state.key_ring, log_key_change),
+        watched_keys(application.state.key_ring, KeysOnRecord(components.audit)),
         consuming_stream(components, read_entry),
     ):
         application.state.components = components
@@ -122,7 +124,11 @@ async def _recover_and_keep_in_step(components: Components) -> None:
         components.recovery.progress = f"it failed, and needs somebody: {error}"
         return
     await report_kept_crops(components)
-    await asyncio.gather(keep_in_step(components), keep_retention(components), keep_erasures_complete(components))
+    await asyncio.gather(
+        keep_in_step(components),
+        keep_retention(components, on_erased=retention_recorder(components)),
+        keep_erasures_complete(components),
+    )
 
 
 async def _get_documentation(request: Request) -> Response:
