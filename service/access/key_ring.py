@@ -14,8 +14,9 @@ from service.access.key_file import FileStamp, KeyFileContent, KeyFileError, rea
 from service.errors import Unauthenticated
 from service.settings import Settings, is_loopback
 
-# Told the keys that were in use and those that are now; again and again until it succeeds.
-OnKeyChange = Callable[[Sequence[KeyDescription], Sequence[KeyDescription]], Awaitable[None]]
+# Told the keys that were in use, None at the start of the service, and those that are now; again and again until it
+# succeeds.
+OnKeyChange = Callable[[Sequence[KeyDescription] | None, Sequence[KeyDescription]], Awaitable[None]]
 
 # How soon a key that was revoked is refused.
 CHECK_INTERVAL_SECONDS = 1.0
@@ -96,7 +97,7 @@ class KeyRing:
         """Keep the keys as the file has them until cancelled.
 
         Args:
-            on_change: told of every change, and at first of all keys.
+            on_change: told of every change, and at first, with None as those before, of all keys.
             interval_seconds: between two looks at the file.
         """
         told: tuple[KeyDescription, ...] | None = None
@@ -104,7 +105,7 @@ class KeyRing:
             try:
                 await asyncio.to_thread(self.refresh)
                 if (now := self.descriptions) != told:
-                    await on_change(told or (), now)
+                    await on_change(told, now)
                     told = now
             except Exception:
                 # A watch that ends would leave revoked keys in use.
@@ -133,14 +134,14 @@ def _by_id(content: KeyFileContent) -> dict[str, ApiKey]:
     return {key.description.key_id: key for key in content.keys}
 
 
-async def log_key_change(before: Sequence[KeyDescription], after: Sequence[KeyDescription]) -> None:
+async def log_key_change(before: Sequence[KeyDescription] | None, after: Sequence[KeyDescription]) -> None:
     """Write which keys came, went and changed into the log: their IDs and names."""
-    old, new = ({key.key_id: key for key in keys} for keys in (before, after))
+    old, new = ({key.key_id: key for key in keys or ()} for keys in (before, after))
     for key in after:
         if key.key_id not in old:
             _log.info("API key %s (%s) is in use, with %s", key.key_id, key.name, ", ".join(sorted(key.scopes)))
         elif key != old[key.key_id]:
             _log.info("API key %s (%s) has changed", key.key_id, key.name)
-    for key in before:
+    for key in old.values():
         if key.key_id not in new:
             _log.info("API key %s (%s) is revoked", key.key_id, key.name)

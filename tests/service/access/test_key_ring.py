@@ -127,14 +127,14 @@ def test_a_damaged_file_changes_nothing_and_is_told_once(
 async def test_changes_are_told_until_they_are_taken(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first = add(path)
     ring = KeyRing.open(path)
-    told: list[tuple[list[str], list[str]]] = []
+    told: list[tuple[list[str] | None, list[str]]] = []
     failures = [OSError("the disk is full")]
     is_told = asyncio.Event()
 
-    async def on_change(before: Sequence[KeyDescription], after: Sequence[KeyDescription]) -> None:
+    async def on_change(before: Sequence[KeyDescription] | None, after: Sequence[KeyDescription]) -> None:
         if failures:
             raise failures.pop()
-        told.append(([key.name for key in before], [key.name for key in after]))
+        told.append((None if before is None else [key.name for key in before], [key.name for key in after]))
         is_told.set()
 
     watch = asyncio.create_task(ring.watch(on_change, interval_seconds=0.01))
@@ -148,7 +148,7 @@ async def test_changes_are_told_until_they_are_taken(path: Path, caplog: pytest.
         await is_told.wait()
     watch.cancel()
     await asyncio.wait([watch])
-    assert told == [([], ["north"]), (["north"], ["north", "south"]), (["north", "south"], ["south"])]
+    assert told == [(None, ["north"]), (["north"], ["north", "south"]), (["north", "south"], ["south"])]
     assert sum(record.levelno == logging.ERROR for record in caplog.records) == 1
 
 
@@ -156,8 +156,8 @@ async def test_changes_are_told_until_they_are_taken(path: Path, caplog: pytest.
 async def test_an_empty_ring_is_told_too(path: Path) -> None:
     told = asyncio.Event()
 
-    async def on_change(before: Sequence[KeyDescription], after: Sequence[KeyDescription]) -> None:
-        assert (before, after) == ((), ())
+    async def on_change(before: Sequence[KeyDescription] | None, after: Sequence[KeyDescription]) -> None:
+        assert (before, after) == (None, ())
         told.set()
 
     watch = asyncio.create_task(KeyRing.open(path).watch(on_change, interval_seconds=60))
@@ -171,7 +171,7 @@ async def test_the_log_names_keys_and_holds_no_secret(path: Path, caplog: pytest
     caplog.set_level(logging.INFO)
     text = add(path)
     before = KeyRing.open(path).descriptions
-    await log_key_change((), before)
+    await log_key_change(None, before)
     await log_key_change(before, ())
     key_id = text.split("_")[1]
     assert [record.getMessage() for record in caplog.records] == [
