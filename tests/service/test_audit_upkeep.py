@@ -3,6 +3,10 @@
 import asyncio
 import logging
 import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -110,3 +114,72 @@ async def test_what_is_too_old_goes_and_the_head_is_logged(
     keeping.cancel()
     await asyncio.wait([keeping])
     audit.close()
+
+
+# A service's parts on a disk of 24 MiB that another file fills.
+FILL = """
+import asyncio, sys
+from pathlib import Path
+from service.audit_events import Source
+from service.components import open_components
+from service.errors import StorageFull
+from service.on_record import erase_detection_on_record, erase_detections_on_record, search_on_record
+from service.readiness import check_readiness
+from service.records import DetectionFilter
+from service.recover_gallery import recover_gallery
+from service.settings import Settings
+from service.storage.audit_verification import verify_record
+from service.storage.disk_reserve import DiskReserve
+from tests.service.stored_crops import draw_record, search_for
+
+SOURCE = Source(None, None, None, "r")
+
+async def main():
+    settings = Settings(
+        data_dir=Path(sys.argv[1]), checkpoint=Path(sys.argv[2]), redis_url=sys.argv[3], device="cpu",
+        gallery_capacity=100, disk_capacity_bytes=2**23,
+    )
+    async with open_components(settings) as components:
+        await recover_gallery(components)
+        for number in range(20):
+            await components.writer.put(draw_record(components, f"d{number}", number))
+        await search_on_record(components, search_for(detection_id="d1"), SOURCE)
+        filling = settings.data_dir / "filling"
+        DiskReserve(filling, 2**26).hold()
+        refused = 0
+        for _ in range(20):
+            try:
+                await search_on_record(components, search_for(detection_id="d1"), SOURCE)
+            except StorageFull:
+                refused += 1
+        assert refused > 5, refused
+        assert "not on record" in (await check_readiness(components))[0]
+        await erase_detection_on_record(components, "d1", SOURCE)
+        assert await erase_detections_on_record(components, DetectionFilter(camera_id="c1"), SOURCE) == 19
+        assert components.store.count() == 0
+        filling.unlink()
+        await components.audit.retry()
+        assert await check_readiness(components) == []
+    found = verify_record(components.audit.directory)
+    assert found.faults == ()
+    assert found.entries == 1 + (20 - refused) + 4 + 1, found
+
+asyncio.run(main())
+"""
+
+
+def test_a_full_disk_refuses_searches_and_lets_erase(
+    tmp_path: Path, tiny_checkpoint: Path, external_redis_url: str
+) -> None:
+    small_disk = tmp_path / "small"
+    small_disk.mkdir()
+    mount = f"mount -t tmpfs -o size=24m tmpfs {small_disk}"
+    private = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*private, mount], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("this system lets no unprivileged user mount a small disk (unshare, tmpfs)")
+    script = f'{mount} && "$0" -c "$1" {small_disk}/data {tiny_checkpoint} {external_redis_url}'
+    ended = subprocess.run([*private, script, sys.executable, FILL], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
