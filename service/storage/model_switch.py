@@ -36,8 +36,7 @@ class ModelSwitch:
         self._write = write
         self._entry = GalleryModelEntry(environment)
         self._lock: FileLock | None = None
-        with environment.begin(write=True) as transaction:
-            self._entry.write_capacity_bytes(transaction, capacity_bytes)
+        self._remember_capacity(capacity_bytes)
 
     @property
     def model(self) -> GalleryModel:
@@ -46,7 +45,9 @@ class ModelSwitch:
             return self._entry.read(transaction)
 
     def remember(self, model: GalleryModel) -> None:
-        """Writes it down; on the disk when this returns. Blocks: for the start of a service."""
+        """Writes it down, if it is news: a service starts on a full disk too. Blocks: for the start of a service."""
+        if model == self.model:
+            return
         with self._environment.begin(write=True) as transaction:
             self._entry.write(transaction, model)
 
@@ -102,6 +103,13 @@ class ModelSwitch:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+    def _remember_capacity(self, capacity_bytes: int) -> None:
+        with self._environment.begin() as transaction:
+            is_known = self._entry.read_capacity_bytes(transaction) == capacity_bytes
+        if not is_known:
+            with self._environment.begin(write=True) as transaction:
+                self._entry.write_capacity_bytes(transaction, capacity_bytes)
 
     def _drop_some(self, transaction: "lmdb.Transaction[bytes]") -> int:
         return self._databases.reindexed.delete_some(transaction, _DROPPED_IN_ONE_TRANSACTION)
