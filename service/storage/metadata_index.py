@@ -4,12 +4,13 @@ Writes of one detection are atomic, and right also when several run at once. Red
 `Unavailable`, within seconds: no request hangs on it.
 """
 
-from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 from uuid import uuid4
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -199,7 +200,7 @@ class MetadataIndex:
             on_progress: called now and then with the number of detections compared so far.
         """
         await self._client.delete(self._keys.in_step)
-        run_id = await self._run_id()
+        run_id: str = (await self._client.info("server"))["run_id"]
         report = await MetadataReconciliation(self._client, self._keys).run(metadata, on_progress)
         await self._client.set(self._keys.in_step, self._step_token)
         self._redis_run_id = run_id
@@ -212,17 +213,19 @@ class MetadataIndex:
         A restarted Redis counts as out of step, because without a synchronised append-only file it may have lost the
         last writes.
         """
-        is_marked = await self._client.get(self._keys.in_step) == self._step_token
-        return is_marked and await self._run_id() == self._redis_run_id
+        async with self._client.pipeline(transaction=False) as pipeline:
+            self._queue_step_question(pipeline)
+            token, server = await pipeline.execute()
+        return self._is_in_step(token, server)
 
     @redis_failures_are_unavailability
     async def require_in_step(self) -> None:
-        """Refuses to believe what this Redis lacks, unless it was brought in step and not emptied since.
+        """Refuses to believe what this Redis lacks, unless it `is_in_step`.
 
         Raises:
             Unavailable: it is not in step, or does not answer.
         """
-        if await self._client.get(self._keys.in_step) != self._step_token:
+        if not await self.is_in_step():
             raise Unavailable(_OUT_OF_STEP)
 
     @redis_failures_are_unavailability
@@ -236,14 +239,14 @@ class MetadataIndex:
             Unavailable: it is not in step, does not answer, is a replica, is full or cannot save.
         """
         async with self._client.pipeline(transaction=False) as pipeline:
-            pipeline.get(self._keys.in_step)
+            self._queue_step_question(pipeline)
             # Both count as writes and change nothing: the marker has no expiry, and no bytes are put into it.
             if is_removal:
                 pipeline.persist(self._keys.in_step)
             else:
                 pipeline.setrange(self._keys.in_step, 0, "")
-            token, _ = await pipeline.execute()
-        if token != self._step_token:
+            token, server, _ = await pipeline.execute()
+        if not self._is_in_step(token, server):
             raise Unavailable(_OUT_OF_STEP)
 
     @redis_failures_are_unavailability
@@ -259,8 +262,12 @@ class MetadataIndex:
     async def _ping(self) -> bool:
         return bool(await self._client.ping())
 
-    async def _run_id(self) -> str:
-        return str((await self._client.info("server"))["run_id"])
+    def _queue_step_question(self, pipeline: Pipeline) -> None:
+        pipeline.get(self._keys.in_step)
+        pipeline.info("server")
+
+    def _is_in_step(self, token: object, server: Mapping[str, Any]) -> bool:
+        return token == self._step_token and server["run_id"] == self._redis_run_id
 
     async def _matching(
         self, detection_filter: DetectionFilter, after: ListingCursor | None, wanted: int | None

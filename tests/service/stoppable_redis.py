@@ -12,7 +12,7 @@ from tests.conftest import wait_for_redis
 
 
 class StoppableRedis:
-    """A redis-server on a Unix socket. It keeps nothing when it is ended."""
+    """A redis-server on a Unix socket. It keeps nothing when it is ended, but what a client tells it to SAVE."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -23,12 +23,13 @@ class StoppableRedis:
     def url(self) -> str:
         return f"unix://{self._socket}"
 
-    def start(self) -> None:
+    def start(self, *more_options: str, waits: bool = True) -> None:
         options = ["--port", "0", "--unixsocket", str(self._socket), "--save", "", "--dir", str(self._directory)]
         environment = {**os.environ, "LC_ALL": "C"}
-        command = [str(find_redis_server()), *options]
+        command = [str(find_redis_server()), *options, *more_options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
-        wait_for_redis(self.url)
+        if waits:
+            wait_for_redis(self.url)
 
     def kill(self) -> None:
         if self._process is not None:

@@ -125,6 +125,20 @@ async def test_redis_has_become_a_replica(running: RunningApplication, own_redis
     await assert_resumed(running)
 
 
+async def test_redis_is_loading(running: RunningApplication, own_redis: StoppableRedis) -> None:
+    with own_redis.client() as client:
+        client.mset({f"another program's key {number}": "value" * 500 for number in range(500)})
+        client.save()
+    own_redis.kill()
+    slowly = ["--key-load-delay", "5000", "--loading-process-events-interval-bytes", "1024"]
+    own_redis.start(*slowly, waits=False)
+    async with asyncio.timeout(10):
+        while "loading" not in (await running.client.get("/readyz")).json()["detail"]:
+            await asyncio.sleep(0.02)
+    await assert_refused(running)
+    await assert_resumed(running)
+
+
 async def test_redis_cannot_save(running: RunningApplication, own_redis: StoppableRedis, tmp_path: Path) -> None:
     with own_redis.client() as client:
         client.config_set("save", "1 1")
