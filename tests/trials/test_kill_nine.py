@@ -102,10 +102,12 @@ def _write_and_kill(
 
 def _check_databases(data_dir: Path) -> None:
     """On the disk as the killed service left it: metadata, feature map and crop of the same detections."""
-    with lmdb.open(str(data_dir / "records"), readonly=True, lock=False, max_dbs=8) as environment:
-        with environment.begin() as transaction:
-            keys = []
-            for name in (b"metadata", b"feature_maps", b"crops"):
-                with transaction.cursor(environment.open_db(name, transaction, create=False)) as cursor:
-                    keys.append(set(cursor.iternext(values=False)))
+    with (
+        lmdb.open(str(data_dir / "records"), readonly=True, lock=False, max_dbs=8) as environment,
+        environment.begin() as transaction,
+    ):
+        keys = []
+        for name in (b"metadata", b"feature_maps", b"crops"):
+            with transaction.cursor(environment.open_db(name, transaction, create=False)) as cursor:
+                keys.append(set(cursor.iternext(values=False)))
     assert keys[0] == keys[1] == keys[2]
