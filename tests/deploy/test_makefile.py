@@ -71,4 +71,4 @@ def test_an_environment_that_make_did_not_make_is_left_alone(tmp_path: Path) -> 
 def test_help_is_the_default_and_names_the_commands() -> None:
     result = make()
     assert result.returncode == 0
-    assert all(f"make {command} " in result.stdout for command in ("demo", "test", "check", "clean"))
+    assert all(f"make {command} " in result.stdout for command in ("demo", "test", "soak", "check", "clean"))

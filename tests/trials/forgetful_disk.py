@@ -4,7 +4,7 @@ A program runs with `forgetful_disk.c` loaded, which writes a journal of all tha
 Replayed up to any place, the journal says what a disk may hold when the power fails there:
 
 - what a finished fsync, fdatasync or O_DSYNC write covers is there;
-- of every other write each page of 4 KiB, or each sector of 512 bytes, may have reached the disk or not, each by itself,
+- of every other write each page of 4 KiB, or each sector of 512 bytes, may be on the disk or not, each by itself,
   and in the state that any of the writes to it left;
 - the size of a file may be that after any write since its last synchronisation;
 - a name is sure only once its directory was synchronised: new files may be missing, removed ones there again.

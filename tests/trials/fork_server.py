@@ -60,7 +60,7 @@ def _become_service(order: dict[str, Any]) -> NoReturn:
     try:
         main(order["arguments"])
     except SystemExit as ended:
-        # The service has closed all it had. What is left is to tear down PyTorch, which takes a second and proves nothing.
+        # The service has closed all it had. To tear down PyTorch takes another second, and proves nothing.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(ended.code if isinstance(ended.code, int) else 0)

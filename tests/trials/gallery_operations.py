@@ -152,9 +152,9 @@ def check_contents(client: httpx.Client, pool: CropPool, contents: Contents) -> 
     assert counted == {camera: cameras.count(camera) for camera in cameras}
 
 
-def check_bytes(client: httpx.Client, pool: CropPool, detection_id: str, stored: Stored) -> None:
+def check_bytes(client: httpx.Client, pool: CropPool, detection_id: str, stored: Stored, tolerance: float = 0) -> None:
     """Crop and feature map on the disk are those of this detection."""
     path = f"/v1/detections/{detection_id}"
     assert client.get(f"{path}/image").raise_for_status().content == pool.files[stored.crop], detection_id
     feature_map = np.load(BytesIO(client.get(f"{path}/feature_map").raise_for_status().content))
-    assert np.array_equal(feature_map, pool.maps[stored.crop]), detection_id
+    np.testing.assert_allclose(feature_map, pool.maps[stored.crop], rtol=0, atol=tolerance, err_msg=detection_id)

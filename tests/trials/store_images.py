@@ -3,7 +3,6 @@
 import asyncio
 import random
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import lmdb
@@ -14,32 +13,10 @@ from service.storage.detection_store import DetectionStore
 from tests.trials import parameters
 from tests.trials.forgetful_disk import ForgetfulDisk
 from tests.trials.parameters import Figures
+from tests.trials.promises import Promised
 from tests.trials.store_workload import make_record
 
 _CAPACITY_BYTES = 2**26
-
-
-@dataclass(slots=True)
-class Promised:
-    """By ID, the version that was acknowledged last (0: there is none), and the versions it may have become since."""
-
-    sure: dict[str, int] = field(default_factory=dict)
-    possible: dict[str, set[int]] = field(default_factory=dict)
-
-    @classmethod
-    def by(cls, lines: list[str]) -> "Promised":
-        promised = cls()
-        for line in lines:
-            word, detection_id, version = line.split()
-            if word == "begin":
-                promised.possible.setdefault(detection_id, set()).add(int(version))
-            else:
-                promised.sure[detection_id] = int(version)
-                promised.possible[detection_id] = set()
-        return promised
-
-    def allows(self, detection_id: str, version: int) -> bool:
-        return version == self.sure.get(detection_id, 0) or version in self.possible.get(detection_id, ())
 
 
 def lose_power(disk: ForgetfulDisk, directory: Path, images: int, used_seed: int, figures: Figures) -> None:

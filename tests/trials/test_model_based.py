@@ -110,7 +110,7 @@ queries = st.builds(
 
 @dataclass(slots=True)
 class World:
-    """What all runs of the machine share. A service is kept for the next run, unless something went wrong in this one."""
+    """What all runs of the machine share. A service is kept for the next run, unless this one went wrong."""
 
     parent: ForkServer
     checkpoint: Path

@@ -17,7 +17,8 @@ import pytest
 from tests.trials import parameters
 from tests.trials.forgetful_disk import ACKNOWLEDGEMENTS, ForgetfulDisk, compile_layer, find_compiler, run_python
 from tests.trials.parameters import Figures
-from tests.trials.store_images import Promised, check_image, lose_power
+from tests.trials.promises import Promised
+from tests.trials.store_images import check_image, lose_power
 
 needs_a_compiler = pytest.mark.skipif(find_compiler() is None, reason="no C compiler (cc or gcc) on the PATH")
 _ROOT = Path(__file__).parents[2]
