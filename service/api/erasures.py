@@ -5,14 +5,19 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 
 from service.api.answers import ErasureAnswer
+from service.access.scope import Scope
 from service.api.declared_problems import declare_problems
 from service.api.dependencies import RunningComponents, refuse_query_parameters, require_started
 from service.api.fields import Identifier
+from service.api.required_scope import requires
 from service.erase_detections import read_receipt
 from service.errors import ReceiptNotFound
 
 router = APIRouter(
-    prefix="/v1", tags=["detections"], dependencies=[Depends(require_started), Depends(refuse_query_parameters)]
+    prefix="/v1",
+    tags=["detections"],
+    # The scope of those who erase: a key has no other unless it was given.
+    dependencies=[requires(Scope.ADMIN), Depends(require_started), Depends(refuse_query_parameters)],
 )
 
 

@@ -1,52 +1,60 @@
 """Changes of the API keys on record, those made while no service ran too."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from service.audit_events import KeyDescription
-from service.audited_keys import record_key_change, record_keys_at_start
+from service.access.api_key import KeyDescription
+from service.access.scope import Scope
+from service.audited_keys import KeysOnRecord
 from service.storage.audit_log import AuditLog
 from service.storage.audit_reading import find_last
 from tests.service.storage.audit_writing import HeldClock, event, read_record
 
 pytestmark = pytest.mark.anyio
 
-CONSOLE = KeyDescription("k1", "console", ("search", "read"), requests_per_second=5.0)
-CAMERA = KeyDescription("k2", "camera", ("ingest",))
+MADE = datetime(2026, 11, 20, tzinfo=UTC)
+CONSOLE = KeyDescription(
+    "0000000a", "console", frozenset({Scope.SEARCH, Scope.READ}), 300, MADE, datetime(2027, 1, 1, tzinfo=UTC)
+)
+CAMERA = KeyDescription("0000000b", "camera", frozenset({Scope.INGEST}), None, MADE, None)
 
 
 async def test_a_change(data_dir: Path) -> None:
     audit = AuditLog.open(data_dir)
-    await record_key_change(audit, [CONSOLE], [CAMERA, CONSOLE])
+    changes = KeysOnRecord(audit)
+    await changes([], [CONSOLE])
+    await changes([CONSOLE], [CAMERA, CONSOLE])
     audit.close()
-    (entry,) = read_record(data_dir)
+    found, changed = read_record(data_dir)
     console = {
-        "key_id": "k1",
+        "key_id": "0000000a",
         "name": "console",
-        "scopes": ["search", "read"],
-        "requests_per_second": 5.0,
-        "expires": None,
+        "scopes": ["read", "search"],
+        "requests_per_minute": 300,
+        "expires_at": "2027-01-01T00:00:00.000000Z",
     }
-    assert entry["before"] == [console]
-    assert [key["key_id"] for key in entry["after"]] == ["k1", "k2"]
-    assert entry["while_down"] is False
+    assert (found["before"], found["after"], found["while_down"]) == (None, [console], True)
+    assert changed["before"] == [console]
+    assert [key["key_id"] for key in changed["after"]] == ["0000000a", "0000000b"]
+    assert changed["while_down"] is False
 
 
 async def test_changes_while_no_service_ran(data_dir: Path) -> None:
     clock = HeldClock()
     audit = AuditLog.open(data_dir, clock_us=clock)
-    await record_keys_at_start(audit, [])
+    await KeysOnRecord(audit)([], [])
     assert read_record(data_dir) == []
-    await record_keys_at_start(audit, [CONSOLE])
+    await KeysOnRecord(audit)([], [CONSOLE])
     for day in range(3):
         await audit.record(event(day))
         clock.pass_days(1)
-    await record_keys_at_start(audit, [CONSOLE])
+    await KeysOnRecord(audit)([], [CONSOLE])
     assert len(read_record(data_dir)) == 4
-    await record_keys_at_start(audit, [CAMERA, CONSOLE])
-    await record_keys_at_start(audit, [CONSOLE, CAMERA])
-    await record_keys_at_start(audit, [])
+    await KeysOnRecord(audit)([], [CAMERA, CONSOLE])
+    await KeysOnRecord(audit)([], [CONSOLE, CAMERA])
+    await KeysOnRecord(audit)([], [])
     audit.close()
     changes = [entry for entry in read_record(data_dir) if entry["event"] == "keys_changed"]
     assert [entry["before"] and len(entry["before"]) for entry in changes] == [None, 1, 2]
