@@ -132,7 +132,7 @@ async def post_erase(request: Request, components: RunningComponents) -> EraseAn
 async def get_image(detection_id: DetectionIdInPath, components: RunningComponents) -> Response:
     """Byte for byte, EXIF data included."""
     crop = await read_crop(components, detection_id)
-    return Response(crop.content, media_type=crop.media_type, headers={"X-Content-Type-Options": "nosniff"})
+    return Response(crop.content, media_type=crop.media_type)
 
 
 @router.get(

@@ -36,10 +36,16 @@ def _render_call(document: Mapping[str, Any], method: str, path: str, call: Mapp
     return (
         f'<section><h2 id="{identity}"><code>{heading}</code></h2>'
         f"<p>{escape(call['summary'])}. {escape(call.get('description', ''))}</p>"
+        + _render_scopes(call)
         + _render_table("Fields", ("name", "where", "default", "meaning"), _list_fields(document, call))
         + _render_table("Answers", ("status", "type", "meaning"), _list_answers(call))
         + "</section>"
     )
+
+
+def _render_scopes(call: Mapping[str, Any]) -> str:
+    scopes = [scope for requirement in call.get("security", ()) for names in requirement.values() for scope in names]
+    return f"<p>Needs an API key with the scope {escape(', '.join(scopes))}.</p>" if scopes else ""
 
 
 def _render_table(caption: str, headings: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:

@@ -22,7 +22,8 @@ class _AnnouncingServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in sockets or ():
-            print(f"listening on {_url(listener, has_tls=self.config.ssl is not None)}", flush=True)  # noqa: T201 (the line is for whoever started it)
+            url = _url(listener, has_tls=self.config.ssl is not None)
+            print(f"listening on {url}", flush=True)  # noqa: T201 (the line is for whoever started it)
 
 
 def serve(settings: Settings) -> None:

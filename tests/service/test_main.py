@@ -14,7 +14,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_the_commands() -> None:
     result = run("--help")
     assert result.returncode == 0
-    assert all(command in result.stdout for command in ("serve", "ingest", "search"))
+    assert all(command in result.stdout for command in ("serve", "ingest", "search", "keys"))
 
 
 def test_a_mistake_is_told_on_standard_error_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -89,6 +89,25 @@ def test_the_file_is_read_again_when_it_changes(path: Path) -> None:
     assert ring.authenticate(second, NOW).name == "south"
 
 
+def test_a_mounted_secret_is_read_again_when_its_link_is_turned(path: Path, tmp_path: Path) -> None:
+    # As an orchestrator renews a secret: new files in a new directory, and then a link that leads there.
+    first = add(path)
+    mounted, turned = tmp_path / "mounted", tmp_path / "turned"
+    mounted.symlink_to(path)
+    ring = KeyRing.open(mounted)
+    second_path = tmp_path / "second.json"
+    with edit_key_file(second_path, may_be_new=True):
+        pass
+    second = add(second_path)
+    second_path.chmod(0o444)
+    turned.symlink_to(second_path)
+    turned.replace(mounted)
+    ring.refresh()
+    assert ring.authenticate(second, NOW)
+    with pytest.raises(Unauthenticated):
+        ring.authenticate(first, NOW)
+
+
 @pytest.mark.parametrize("damage", ["text", "missing", "mode", "directory"])
 def test_a_damaged_file_changes_nothing_and_is_told_once(
     path: Path, caplog: pytest.LogCaptureFixture, damage: str

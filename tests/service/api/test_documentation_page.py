@@ -1,11 +1,15 @@
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
+from service.access.scope import Scope
+from service.api.access_control import OPEN_PATHS
 from service.api.application import create_application
 from service.api.documentation_page import render_documentation
 from service.settings import Settings
+from tests.service.made_keys import add_key
 
 
 class Rows(HTMLParser):
@@ -62,6 +66,15 @@ def test_answers_have_their_kinds(page: str) -> None:
 def test_the_page_is_whole_and_stands_alone(page: str) -> None:
     assert Rows(page).open == []
     assert not re.search(r"<script|src=|https?://", page)
+
+
+def test_which_scope_a_call_needs(tmp_path: Path, page: str) -> None:
+    add_key(tmp_path / "keys.json", Scope.READ)
+    keyed = render_documentation(create_application(Settings(api_keys_file=tmp_path / "keys.json")).openapi())
+    search = keyed[keyed.index('id="post_search"') :].partition("</section>")[0]
+    assert "Needs an API key with the scope search." in search
+    assert keyed.count("Needs an API key") == keyed.count("<section>") - len(OPEN_PATHS)
+    assert "Needs an API key" not in page
 
 
 def test_what_a_document_says_is_escaped() -> None:
