@@ -1,4 +1,4 @@
-"""Backups of a real service while four clients write, replace and erase, and what a service restored from one serves."""
+"""Backups of a real service while four clients write, replace and erase, and what is served from one restored."""
 
 import os
 import subprocess
