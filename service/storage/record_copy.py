@@ -175,6 +175,8 @@ class _Copying:
                 for key, entry in self._from.walk_set_aside(reading):
                     self._put_set_aside(writing, key, entry)
                 self._copy_others(reading, writing)
+                for key in self._from.find_strays(reading, is_any_damaged=bool(self._copied.damaged)):
+                    self._set_aside(writing, key, "there is no metadata", DamagedParts())
         self._copied.set_aside = self._to.count_set_aside()
         return self._copied
 

@@ -220,8 +220,17 @@ class RecordDatabases:
 
         Then feature maps and crops without metadata, which are damaged too.
         """
-        yield from self._iterate(self.read_record, _RECORDS_IN_ONE_READ, on_damaged)
-        self._report_strays(on_damaged)
+        damaged: list[str] = []
+
+        def note(detection_id: str, reason: str) -> None:
+            damaged.append(detection_id)
+            on_damaged(detection_id, reason)
+
+        yield from self._iterate(self.read_record, _RECORDS_IN_ONE_READ, note)
+        with self._environment.begin(buffers=True) as transaction:
+            strays = self.find_strays(transaction, is_any_damaged=bool(damaged))
+        for key in strays:
+            on_damaged(decode_key(key), "there is no metadata")
 
     def iterate_set_aside(self) -> Iterator[SetAsideRecord]:
         """The damaged records that were set aside, ordered by ID."""
@@ -249,13 +258,29 @@ class RecordDatabases:
         return DamagedParts(*(bytes(transaction.get(key, db=database) or b"") for database in self._parts))
 
     def walk(self, transaction: "lmdb.Transaction[memoryview]") -> Iterator[bytes]:
-        """The keys of all records in a transaction, in order, then those of parts without metadata."""
-        known: set[bytes] = set()
+        """The keys of all records in a transaction, in order."""
         with self._walking():
-            for key in map(bytes, transaction.cursor(self._metadata).iternext(values=False)):
-                known.add(key)
-                yield key
-        yield from self._strays(transaction, known)
+            yield from map(bytes, transaction.cursor(self._metadata).iternext(values=False))
+
+    def find_strays(self, transaction: "lmdb.Transaction[memoryview]", *, is_any_damaged: bool) -> list[bytes]:
+        """Feature maps and crops of which there is no metadata; the last thing to ask of a transaction.
+
+        Args:
+            transaction: LMDB reads the pages of what it walks over, and one that it cannot read ends the transaction.
+            is_any_damaged: whether a record was found damaged. Where none is, the numbers of entries tell.
+        """
+        entries = {transaction.stat(database)["entries"] for database in self._parts}
+        if not is_any_damaged and len(entries) == 1:
+            return []
+        strays: set[bytes] = set()
+        try:
+            known = set(map(bytes, transaction.cursor(self._metadata).iternext(values=False)))
+            for database in (self._feature_maps, self._crops):
+                keys = map(bytes, transaction.cursor(database).iternext(values=False))
+                strays.update(key for key in keys if key not in known)
+        except UNREADABLE_PAGES as error:
+            _logger.warning("not all feature maps and crops without metadata could be looked for: %s", error)
+        return sorted(strays)
 
     def walk_set_aside(self, transaction: "lmdb.Transaction[memoryview]") -> Iterator[tuple[bytes, bytes]]:
         """The keys and entries of those set aside, in a transaction."""
@@ -336,21 +361,6 @@ class RecordDatabases:
                 start = _after(key)
                 is_there = at.next()
         return found
-
-    def _report_strays(self, on_damaged: OnDamaged) -> None:
-        with self._environment.begin(buffers=True) as transaction:
-            with self._walking():
-                known = set(map(bytes, transaction.cursor(self._metadata).iternext(values=False)))
-            for key in self._strays(transaction, known):
-                on_damaged(decode_key(key), "there is no metadata")
-
-    def _strays(self, transaction: "lmdb.Transaction[memoryview]", known: set[bytes]) -> list[bytes]:
-        """Feature maps and crops of which there is no metadata."""
-        strays: set[bytes] = set()
-        with self._walking():
-            for database in (self._feature_maps, self._crops):
-                strays |= set(map(bytes, transaction.cursor(database).iternext(values=False))) - known
-        return sorted(strays)
 
     def _metadata_to_erase(self, transaction: "lmdb.Transaction[bytes]", key: bytes) -> DetectionMetadata | None:
         value = transaction.get(key, db=self._metadata)

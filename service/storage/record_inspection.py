@@ -5,15 +5,16 @@ In a process of its own: pages that are damaged, or missing where a file was cut
 
 import os
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from service.storage.record_copy import open_for_reading
 from service.storage.record_databases import DamagedDatabase, RecordDatabases
 from service.storage.set_aside_encoding import SetAsideRecord
+
+_spawning = get_context("spawn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,35 @@ def inspect_records(records_dir: Path, *, is_shared: bool) -> Inspection:
         FileNotFoundError: there are no records.
         DamagedDatabase: the database itself cannot be walked.
     """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        try:
-            return process.submit(_inspect, records_dir, is_shared).result()
-        except BrokenProcessPool:
-            reason = "reading it ended the process that did, as a file does that was cut short"
-            raise DamagedDatabase.found_in(os.fspath(records_dir), reason) from None
+    receiving, sending = _spawning.Pipe(duplex=False)
+    process = _spawning.Process(target=_send_inspection, args=(records_dir, is_shared, sending))
+    process.start()
+    sending.close()
+    try:
+        found: Inspection | Exception = receiving.recv()
+    except EOFError:
+        process.join()
+        raise _why_it_ended(records_dir, process.exitcode) from None
+    finally:
+        receiving.close()
+    process.join()
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def _why_it_ended(records_dir: Path, exit_status: int | None) -> Exception:
+    if exit_status is not None and exit_status < 0:
+        reason = f"reading it ended the process that did (signal {-exit_status}), as a file does that was cut short"
+        return DamagedDatabase.found_in(os.fspath(records_dir), reason)
+    return OSError(f"the process that reads {records_dir} did not come to its end (exit status {exit_status})")
+
+
+def _send_inspection(records_dir: Path, is_shared: bool, sending: Connection) -> None:
+    try:
+        sending.send(_inspect(records_dir, is_shared))
+    except (OSError, DamagedDatabase) as error:
+        sending.send(error)
 
 
 def _inspect(records_dir: Path, is_shared: bool) -> Inspection:
