@@ -1,7 +1,7 @@
 """The report before a switch: stored detections as queries against the whole gallery, under both models."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,29 +94,25 @@ def report_rankings(
     Raises:
         NothingToCompare: with what to do.
     """
-    _require_both(store, old.fingerprint, new.fingerprint)
+    models = _Model(old, device), _Model(new, device)
+    _require_both(store, models[0].fingerprint, models[1].fingerprint)
     metadata = store.list_metadata(lambda _id, _reason: None)
-    comparable = [each for each in metadata if _both_maps(store, each, old.fingerprint, new.fingerprint) is not None]
-    if len(comparable) < 2:
+    comparable = [each for each in metadata if _both_maps(store, each, models) is not None]
+    drawn = random.Random(seed).sample(comparable, min(num_queries, len(comparable)))
+    queries = [both for each in drawn if (both := _both_maps(store, each, models)) is not None]
+    if len(comparable) < 2 or not queries:
         raise NothingToCompare(
             f"{len(comparable)} of {len(metadata)} detections have a feature map of both models, at least 2 must: "
             "`qaconv-service reindex` makes them"
         )
-    drawn = sorted(random.Random(seed).sample(range(len(comparable)), min(num_queries, len(comparable))))
-    queries = [
-        both
-        for row in drawn
-        if (both := _both_maps(store, comparable[row], old.fingerprint, new.fingerprint)) is not None
-    ]
-    models = _Model(old, device), _Model(new, device)
-    gallery, logits = _score(store, queries, comparable, models, report)
+    gallery, old_logits, new_logits = _score(store, queries, comparable, models, report)
     # A query that was erased while this ran is no longer anybody's to report on.
     there = {each.detection_id for each in gallery}
     rows = [row for row, query in enumerate(queries) if query.metadata.detection_id in there]
     if not rows or len(gallery) < 2:
         raise NothingToCompare("the detections were erased while they were compared: try again")
-    changes = compare_rankings([queries[row].metadata for row in rows], gallery, logits[0][rows], logits[1][rows])
-    return RankingReport(old.fingerprint, new.fingerprint, len(metadata), len(gallery), seed, changes)
+    changes = compare_rankings([queries[row].metadata for row in rows], gallery, old_logits[rows], new_logits[rows])
+    return RankingReport(models[0].fingerprint, models[1].fingerprint, len(metadata), len(gallery), seed, changes)
 
 
 def _require_both(store: ReindexStore, old: str, new: str) -> None:
@@ -131,15 +127,16 @@ def _require_both(store: ReindexStore, old: str, new: str) -> None:
         raise NothingToCompare(f"there is no reindex for model {new}, {made_for}: run `qaconv-service reindex` first")
 
 
-def _both_maps(store: ReindexStore, metadata: DetectionMetadata, old: str, new: str) -> _BothMaps | None:
+def _both_maps(store: ReindexStore, metadata: DetectionMetadata, models: "tuple[_Model, _Model]") -> _BothMaps | None:
     """None where the detection lacks one of the maps, was erased or was replaced."""
-    if metadata.model_fingerprint != old:
+    old, new = models
+    if metadata.model_fingerprint != old.fingerprint:
         return None
     try:
         old_map = store.get_feature_map(metadata.detection_id)
     except DamagedRecord:
         return None
-    reindexed = store.get_fresh(metadata.detection_id, new)
+    reindexed = store.get_fresh(metadata.detection_id, new.fingerprint)
     return None if old_map is None or reindexed is None else _BothMaps(metadata, old_map, reindexed.feature_map)
 
 
@@ -149,28 +146,18 @@ def _score(
     comparable: Sequence[DetectionMetadata],
     models: "tuple[_Model, _Model]",
     report: Callable[[int, int], None],
-) -> tuple[list[DetectionMetadata], tuple[Tensor, Tensor]]:
+) -> tuple[list[DetectionMetadata], Tensor, Tensor]:
     """The gallery as it was found, and the logits [q, g] of the old and of the new model."""
     old, new = models
     old_queries, new_queries = old.maps([each.old for each in queries]), new.maps([each.new for each in queries])
     gallery: list[DetectionMetadata] = []
-    old_logits: list[Tensor] = []
-    new_logits: list[Tensor] = []
-    for block in _blocks(store, comparable, old.fingerprint, new.fingerprint):
-        gallery += [each.metadata for each in block]
-        old_logits.append(old.score(old_queries, [each.old for each in block]))
-        new_logits.append(new.score(new_queries, [each.new for each in block]))
-        report(len(gallery), len(comparable))
-    return gallery, (torch.cat(old_logits, dim=1), torch.cat(new_logits, dim=1))
-
-
-def _blocks(
-    store: ReindexStore, comparable: Sequence[DetectionMetadata], old_fingerprint: str, new_fingerprint: str
-) -> Iterator[list[_BothMaps]]:
+    old_logits, new_logits = [torch.empty(len(queries), 0)], [torch.empty(len(queries), 0)]
     for start in range(0, len(comparable), _MAPS_TOGETHER):
         part = comparable[start : start + _MAPS_TOGETHER]
-        block = [
-            both for each in part if (both := _both_maps(store, each, old_fingerprint, new_fingerprint)) is not None
-        ]
+        block = [both for each in part if (both := _both_maps(store, each, models)) is not None]
         if block:
-            yield block
+            gallery += [each.metadata for each in block]
+            old_logits.append(old.score(old_queries, [each.old for each in block]))
+            new_logits.append(new.score(new_queries, [each.new for each in block]))
+        report(min(start + _MAPS_TOGETHER, len(comparable)), len(comparable))
+    return gallery, torch.cat(old_logits, dim=1), torch.cat(new_logits, dim=1)

@@ -63,7 +63,7 @@ async def reindex_gallery(
         pending_before = len(pending)
         total, pending = _pending(store, model.fingerprint, failures)
         if pass_number == 1:
-            skipped = total - len(pending)
+            skipped = total - len(pending) - len(failures)
             _require_room(store, len(pending), model.map_bytes)
         # A service that ingests faster than this makes maps would keep it going for ever.
         if not pending or (pass_number > 2 and len(pending) >= pending_before):

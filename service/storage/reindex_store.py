@@ -57,15 +57,17 @@ class ReindexStore:
             capacity_bytes: what the records may take, where no service has written down what it lets them take.
 
         Raises:
-            NoGallery: there are none.
-            lmdb.Error: what is there cannot be opened.
+            NoGallery: there are none, or none that can be opened.
         """
         records_dir = data_dir / "records"
         if not (records_dir / "data.mdb").is_file():
             raise NoGallery(f"there are no records in {data_dir}: name the data directory of a service (--data-dir)")
-        environment = lmdb.open(
-            os.fspath(records_dir), map_size=0, max_dbs=_LARGEST_NUMBER_OF_DATABASES, mode=0o600, create=False
-        )
+        try:
+            environment = lmdb.open(
+                os.fspath(records_dir), map_size=0, max_dbs=_LARGEST_NUMBER_OF_DATABASES, mode=0o600, create=False
+            )
+        except lmdb.Error as error:
+            raise NoGallery(f"the records in {data_dir} cannot be opened as this user, or at all: {error}") from None
         try:
             environment.reader_check()  # what a reindex that was killed still holds
             return cls(environment, capacity_bytes)
