@@ -13,24 +13,26 @@ from service.storage.audit_reading import find_last
 
 
 class KeysOnRecord:
-    """What a key ring tells of its changes: into the log, and on record. The first telling is that at the start."""
+    """What a key ring tells of its changes: into the log, and on record."""
 
     def __init__(self, audit: AuditLog) -> None:
         self._audit = audit
-        self._is_first = True
 
-    async def __call__(self, before: Sequence[KeyDescription], after: Sequence[KeyDescription]) -> None:
+    async def __call__(self, before: Sequence[KeyDescription] | None, after: Sequence[KeyDescription]) -> None:
         """Put a change on record. Not held up by a full disk: a key is withdrawn whatever happens.
+
+        Args:
+            before: the keys until now; None at the start, where those last on record stand in.
+            after: the keys from now on.
 
         Raises:
             OSError: the record cannot be read.
         """
         await log_key_change(before, after)
-        if self._is_first:
+        if before is None:
             await self._compare_with_record(_describe(after))
         else:
             await self._audit.record_regardless(KeysChanged(_describe(before), _describe(after), while_down=False))
-        self._is_first = False
 
     async def _compare_with_record(self, keys: tuple[AuditedKey, ...]) -> None:
         last = await asyncio.to_thread(find_last, self._audit.directory, KeysChanged.event)

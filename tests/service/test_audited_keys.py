@@ -24,7 +24,7 @@ CAMERA = KeyDescription("0000000b", "camera", frozenset({Scope.INGEST}), None, M
 async def test_a_change(data_dir: Path) -> None:
     audit = AuditLog.open(data_dir)
     changes = KeysOnRecord(audit)
-    await changes([], [CONSOLE])
+    await changes(None, [CONSOLE])
     await changes([CONSOLE], [CAMERA, CONSOLE])
     audit.close()
     found, changed = read_record(data_dir)
@@ -44,17 +44,17 @@ async def test_a_change(data_dir: Path) -> None:
 async def test_changes_while_no_service_ran(data_dir: Path) -> None:
     clock = HeldClock()
     audit = AuditLog.open(data_dir, clock_us=clock)
-    await KeysOnRecord(audit)([], [])
+    await KeysOnRecord(audit)(None, [])
     assert read_record(data_dir) == []
-    await KeysOnRecord(audit)([], [CONSOLE])
+    await KeysOnRecord(audit)(None, [CONSOLE])
     for day in range(3):
         await audit.record(event(day))
         clock.pass_days(1)
-    await KeysOnRecord(audit)([], [CONSOLE])
+    await KeysOnRecord(audit)(None, [CONSOLE])
     assert len(read_record(data_dir)) == 4
-    await KeysOnRecord(audit)([], [CAMERA, CONSOLE])
-    await KeysOnRecord(audit)([], [CONSOLE, CAMERA])
-    await KeysOnRecord(audit)([], [])
+    await KeysOnRecord(audit)(None, [CAMERA, CONSOLE])
+    await KeysOnRecord(audit)(None, [CONSOLE, CAMERA])
+    await KeysOnRecord(audit)(None, [])
     audit.close()
     changes = [entry for entry in read_record(data_dir) if entry["event"] == "keys_changed"]
     assert [entry["before"] and len(entry["before"]) for entry in changes] == [None, 1, 2]
