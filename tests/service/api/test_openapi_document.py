@@ -74,8 +74,8 @@ def test_every_error_is_a_problem_document(document: dict[str, Any]) -> None:
         ("post", "/v1/detections", "201 400 413 415 422 429 500 503 507"),
         ("post", "/v1/detections:batch", "200 400 413 415 422 429 500 503"),
         ("delete", "/v1/detections/{detection_id}", "204 400 404 413 422 429 500 503"),
-        ("post", "/v1/search", "200 400 404 409 413 415 422 429 500 503"),
-        ("post", "/v1/compare", "200 400 413 415 422 429 500 503"),
+        ("post", "/v1/search", "200 400 404 409 413 415 422 429 500 503 507"),
+        ("post", "/v1/compare", "200 400 413 415 422 429 500 503 507"),
         ("get", "/readyz", "200 400 413 422 500 503"),
     ],
 )
