@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
-from service.api.answers import ErasureAnswer
 from service.access.scope import Scope
+from service.api.answers import ErasureAnswer
 from service.api.declared_problems import declare_problems
 from service.api.dependencies import RunningComponents, refuse_query_parameters, require_started
 from service.api.fields import Identifier
