@@ -306,7 +306,7 @@ class RecordDatabases:
         name: str,
         expected_sha256: str | None,
     ) -> bytes | memoryview:
-        value = transaction.get(key, db=database)
+        value: bytes | memoryview | None = transaction.get(key, db=database)
         if value is None:
             raise DamagedRecord(f"there is no {name}")
         check_part(name, value, expected_sha256)
