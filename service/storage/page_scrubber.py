@@ -187,9 +187,10 @@ class PageScrubber:
 
     def _zero_if_needed(self, descriptor: int, offset: int, length: int) -> bool:
         self._require_open()
-        holds_something = any(os.pread(descriptor, length, offset))
+        zeros = bytes(length)
+        holds_something = os.pread(descriptor, length, offset) != zeros
         if holds_something:
-            os.pwrite(descriptor, bytes(length), offset)
+            os.pwrite(descriptor, zeros, offset)
         return holds_something
 
     def _make_a_commit(self) -> None:
