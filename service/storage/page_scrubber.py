@@ -216,9 +216,9 @@ class PageScrubber:
 def _node_sizes(empty_bytes: int) -> list[int]:
     """The sizes of values that, under keys of two bytes, fill a page's empty bytes to the last."""
     overhead = 2 + 8 + 2  # pointer, header, key
-    count = -(-empty_bytes // _LARGEST_NODE_BYTES)
-    if empty_bytes < overhead * count:
+    if empty_bytes < overhead:
         return []  # too few for a node, and for anything to be told from them
+    count = -(-empty_bytes // _LARGEST_NODE_BYTES)
     share = empty_bytes // count // 2 * 2
     return [share - overhead] * (count - 1) + [empty_bytes - share * (count - 1) - overhead]
 

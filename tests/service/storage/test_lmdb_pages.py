@@ -121,9 +121,7 @@ def test_a_lost_page_is_noticed(environment: lmdb.Environment, descriptor: int) 
     assert flags == 0
     at = page + 8 + key_bytes
     count = int.from_bytes(data[at : at + 8], "little")
-    overwrite(
-        descriptor, snapshot.free_root * snapshot.page_bytes + at, (count - 1).to_bytes(8, "little")
-    )
+    overwrite(descriptor, snapshot.free_root * snapshot.page_bytes + at, (count - 1).to_bytes(8, "little"))
     with pytest.raises(InconsistentPages, match="1 pages are neither in use nor free"):
         survey_pages(descriptor, snapshot)
 

@@ -128,7 +128,6 @@ async def test_a_replaced_record_and_an_emptied_store(store: DetectionStore, dat
     await store.delete(["a"])
     store.scrub()
     assert numbers_in(data_dir) == set()
-    assert store.scrub().zeroed_stretches == 0
 
 
 async def test_what_was_erased_before_the_service_knew_of_scrubs(data_dir: Path) -> None:
@@ -139,7 +138,7 @@ async def test_what_was_erased_before_the_service_knew_of_scrubs(data_dir: Path)
     await store.delete(["a"])
     store.close()
     with (data_dir / "records" / "data.mdb").open("ab") as file:
-        file.write(b"tale:i:00000003" + bytes(9000))
+        file.write(draw_record("c", 3, random.Random(1)).crop + bytes(9000))
     store = DetectionStore.open(data_dir)
     assert store.is_scrub_due
     assert numbers_in(data_dir) == {1, 2, 3}
@@ -293,7 +292,7 @@ async def test_kill_9_while_scrubbing_leaves_every_record_whole(data_dir: Path) 
     for kills in range(HISTORIES):
         _run_and_kill(data_dir, kills, drawn.uniform(0.3, 1.0), may_be)
         store = DetectionStore.open(data_dir)
-        found = {key: 0 for key in may_be}
+        found = dict.fromkeys(may_be, 0)
         for record in store.iterate_records(pytest.fail):
             key, number = int(record.metadata.detection_id.removeprefix("det:")), record.metadata.timestamp_us
             expected = draw_record(f"det:{key}", number, random.Random(number))
