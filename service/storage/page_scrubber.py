@@ -187,9 +187,10 @@ class PageScrubber:
 
     def _zero_if_needed(self, descriptor: int, offset: int, length: int) -> bool:
         self._require_open()
-        holds_something = any(os.pread(descriptor, length, offset))
+        zeros = bytes(length)
+        holds_something = os.pread(descriptor, length, offset) != zeros
         if holds_something:
-            os.pwrite(descriptor, bytes(length), offset)
+            os.pwrite(descriptor, zeros, offset)
         return holds_something
 
     def _make_a_commit(self) -> None:
@@ -215,9 +216,9 @@ class PageScrubber:
 def _node_sizes(empty_bytes: int) -> list[int]:
     """The sizes of values that, under keys of two bytes, fill a page's empty bytes to the last."""
     overhead = 2 + 8 + 2  # pointer, header, key
-    count = -(-empty_bytes // _LARGEST_NODE_BYTES)
-    if empty_bytes < overhead * count:
+    if empty_bytes < overhead:
         return []  # too few for a node, and for anything to be told from them
+    count = -(-empty_bytes // _LARGEST_NODE_BYTES)
     share = empty_bytes // count // 2 * 2
     return [share - overhead] * (count - 1) + [empty_bytes - share * (count - 1) - overhead]
 

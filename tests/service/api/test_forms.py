@@ -1,3 +1,5 @@
+import tempfile
+
 import httpx
 import pytest
 from fastapi import FastAPI, Request
@@ -158,3 +160,18 @@ def test_a_form_is_declared_by_its_name() -> None:
     assert body["required"] is True
     assert set(body["content"]) == {"multipart/form-data", "application/x-www-form-urlencoded"}
     assert body["content"]["multipart/form-data"]["schema"] == {"$ref": "#/components/schemas/Example"}
+
+
+async def test_no_upload_touches_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parser would put parts of more than a megabyte into temporary files, and these are pictures of people."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a temporary file was made")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", refuse)
+    large = ("a.jpg", b"x" * 5_000_000, "image/jpeg")
+    async with client() as asked:
+        response = await asked.post("/", data={"camera_id": "c1"}, files=[("image", large), ("images", large)])
+    assert response.status_code == 200
+    assert len(response.json()["image"][1]) == 5_000_000

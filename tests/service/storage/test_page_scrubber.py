@@ -1,0 +1,323 @@
+"""After a scrub nothing of what was erased or replaced is in the raw file, and everything else is whole."""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import lmdb
+import numpy as np
+import pytest
+
+from service.records import DetectionRecord
+from service.storage import page_scrubber
+from service.storage.detection_store import DetectionStore
+from service.storage.lmdb_pages import InconsistentPages, newest_snapshot, survey_pages
+from service.storage.page_scrubber import PageScrubber, ScrubIncomplete
+from tests.service.storage.erasable_records import draw_record, numbers_in
+
+pytestmark = pytest.mark.anyio
+
+# The long form: QACONV_TEST_HISTORIES=200 runs so many histories.
+HISTORIES = int(os.environ.get("QACONV_TEST_HISTORIES", "3"))
+
+
+@pytest.fixture
+def store(data_dir: Path) -> Iterator[DetectionStore]:
+    store = DetectionStore.open(data_dir)
+    yield store
+    store.close()
+
+
+class History:
+    """Random puts, replacements and deletions, in groups of any size, against what should be there."""
+
+    def __init__(self, store: DetectionStore, seed: int) -> None:
+        self.drawn = random.Random(seed)
+        self.there: dict[str, DetectionRecord] = {}
+        self.gone: set[int] = set()
+        self._store = store
+        self._number = seed * 1_000_000
+
+    async def go_on(self, groups: int, ids: int = 150) -> None:
+        for _ in range(groups):
+            await asyncio.gather(*(self._put(ids) for _ in range(self.drawn.randrange(1, 60))))
+            erased = self.drawn.sample(sorted(self.there), min(len(self.there), self.drawn.randrange(40)))
+            if self.drawn.random() < 0.5:
+                await self._store.delete(erased)
+            else:
+                await asyncio.gather(*(self._store.delete([each]) for each in erased))
+            for each in erased:
+                self.gone.add(self.there.pop(each).metadata.timestamp_us)
+
+    async def _put(self, ids: int) -> None:
+        self._number += 1
+        record = draw_record(f"det:{self.drawn.randrange(ids):04}", self._number, self.drawn)
+        before = self.there.get(record.metadata.detection_id)
+        if before is not None:
+            self.gone.add(before.metadata.timestamp_us)
+        self.there[record.metadata.detection_id] = record
+        await self._store.put(record)
+
+
+def check_whole(store: DetectionStore, there: dict[str, DetectionRecord], data_dir: Path) -> None:
+    """Every record reads back as it was written, and LMDB and the survey find the file in order."""
+    found = {record.metadata.detection_id: record for record in store.iterate_records(pytest.fail)}
+    assert found.keys() == there.keys()
+    for detection_id, record in there.items():
+        assert found[detection_id].metadata == record.metadata
+        assert found[detection_id].crop == record.crop
+        np.testing.assert_array_equal(found[detection_id].feature_map, record.feature_map)
+    survey(data_dir)
+
+
+def survey(data_dir: Path) -> None:
+    descriptor = os.open(data_dir / "records" / "data.mdb", os.O_RDONLY)
+    survey_pages(descriptor, newest_snapshot(descriptor))
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize("seed", range(1, HISTORIES + 1))
+async def test_nothing_erased_is_left_whatever_the_history(store: DetectionStore, data_dir: Path, seed: int) -> None:
+    history = History(store, seed)
+    for _ in range(3):
+        await history.go_on(groups=4)
+        assert numbers_in(data_dir) & history.gone, "the test looks in the wrong place"
+        report = await asyncio.to_thread(store.scrub)
+        assert report.zeroed_pages > 0
+        there = {record.metadata.timestamp_us for record in history.there.values()}
+        assert numbers_in(data_dir) == there
+        check_whole(store, history.there, data_dir)
+    gone = set(history.gone)
+    await history.go_on(groups=5)
+    # Nothing comes back with the buffers that LMDB keeps in memory.
+    assert not numbers_in(data_dir) & gone
+    store.close()
+    reopened = DetectionStore.open(data_dir)
+    check_whole(reopened, history.there, data_dir)
+    reopened.close()
+
+
+async def test_without_overwriting_the_buffers_erased_bytes_come_back(
+    store: DetectionStore, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Why the scrubber overwrites them: the other test would not fail without cause."""
+    monkeypatch.setattr(PageScrubber, "_overwrite_buffers", lambda *_: None)
+    history = History(store, seed=1)
+    await history.go_on(groups=10)
+    gone = set(history.gone)
+    store.scrub()
+    await history.go_on(groups=10)
+    assert numbers_in(data_dir) & gone
+
+
+async def test_a_replaced_record_and_an_emptied_store(store: DetectionStore, data_dir: Path) -> None:
+    drawn = random.Random(5)
+    await store.put(draw_record("a", 1, drawn))
+    assert await store.put(draw_record("a", 2, drawn)) is False
+    assert store.is_scrub_due
+    store.scrub()
+    assert not store.is_scrub_due
+    assert numbers_in(data_dir) == {2}
+    await store.delete(["a"])
+    store.scrub()
+    assert numbers_in(data_dir) == set()
+
+
+async def test_what_was_erased_before_the_service_knew_of_scrubs(data_dir: Path) -> None:
+    """A store of an earlier version, with pages beyond its last one that a crash left."""
+    store = DetectionStore.open(data_dir)
+    await store.put(draw_record("a", 1, random.Random(1)))
+    await store.put(draw_record("b", 2, random.Random(1)))
+    await store.delete(["a"])
+    store.close()
+    with (data_dir / "records" / "data.mdb").open("ab") as file:
+        file.write(draw_record("c", 3, random.Random(1)).crop + bytes(9000))
+    store = DetectionStore.open(data_dir)
+    assert store.is_scrub_due
+    assert numbers_in(data_dir) == {1, 2, 3}
+    store.scrub()
+    assert numbers_in(data_dir) == {2}
+    assert store.get_crop("b")
+    store.close()
+
+
+async def test_writers_and_readers_go_on_meanwhile(store: DetectionStore, data_dir: Path) -> None:
+    history = History(store, seed=9)
+    await history.go_on(groups=8)
+    gone = set(history.gone)
+    may_end = threading.Event()
+
+    def read() -> None:
+        while not may_end.is_set():
+            for record in store.iterate_records(pytest.fail):
+                assert record.crop.startswith(b"tale:i:%08d" % record.metadata.timestamp_us)
+
+    async def scrub() -> None:
+        for _ in range(4):
+            await asyncio.to_thread(store.scrub)
+
+    reader, scrubbing = asyncio.create_task(asyncio.to_thread(read)), asyncio.create_task(scrub())
+    while not scrubbing.done():
+        await history.go_on(groups=1)
+        await asyncio.sleep(0)
+    may_end.set()
+    await asyncio.gather(reader, scrubbing)
+    assert not numbers_in(data_dir) & gone
+    check_whole(store, history.there, data_dir)
+
+
+async def test_what_a_reader_may_still_see_stays_until_it_ends(
+    store: DetectionStore, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_scrubber, "_SECONDS_FOR_READERS", 0.1)
+    record = draw_record("a", 1, random.Random(1))
+    await store.put(record)
+    with store._environment.begin() as reader:
+        await store.delete(["a"])
+        with pytest.raises(ScrubIncomplete, match="a reader"):
+            store.scrub()
+        assert store.is_scrub_due
+        assert reader.get(b"a", db=store._databases._crops) == record.crop
+    store.scrub()
+    assert numbers_in(data_dir) == set()
+
+
+async def test_a_reader_of_another_process_counts_too(
+    store: DetectionStore, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_scrubber, "_SECONDS_FOR_READERS", 0.1)
+    await store.put(draw_record("a", 1, random.Random(1)))
+    program = (
+        "import lmdb, sys; environment = lmdb.open(sys.argv[1]); reader = environment.begin()\n"
+        "print('reading', flush=True); input()"
+    )
+    command = [sys.executable, "-c", program, str(data_dir / "records")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "reading\n"
+        await store.delete(["a"])
+        with pytest.raises(ScrubIncomplete, match="a reader"):
+            store.scrub()
+        process.kill()
+    store.scrub()  # a reader that died is none
+    assert numbers_in(data_dir) == set()
+
+
+@pytest.mark.parametrize("harm", ["lost", "damaged"])
+async def test_what_is_not_understood_is_left_alone(store: DetectionStore, data_dir: Path, harm: str) -> None:
+    path = data_dir / "records" / "data.mdb"
+    await store.put(draw_record("a", 1, random.Random(1)))
+    await store.delete(["a"])
+    descriptor = os.open(path, os.O_RDWR)
+    snapshot = newest_snapshot(descriptor)
+    if harm == "lost":
+        data = os.pread(descriptor, 4096, snapshot.free_root * 4096)
+        node = int.from_bytes(data[16:18], "little")
+        count = data[node + 16]
+        os.pwrite(descriptor, bytes([count - 1]), snapshot.free_root * 4096 + node + 16)
+    else:
+        os.pwrite(descriptor, b"\xff", snapshot.main_root * 4096)
+    os.close(descriptor)
+    before = path.read_bytes()
+    with pytest.raises((InconsistentPages, lmdb.Error)):
+        store.scrub()
+    assert path.read_bytes() == before
+    assert store.is_scrub_due
+
+
+async def test_a_closed_store_is_not_scrubbed(store: DetectionStore) -> None:
+    store.close()
+    with pytest.raises(ScrubIncomplete, match="being closed"):
+        store.scrub()
+
+
+async def test_a_full_map_is_said(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_scrubber, "POOLED_PAGES", 20_000)
+    store = DetectionStore.open(data_dir, capacity_bytes=2**20)
+    with pytest.raises(ScrubIncomplete, match="QACONV_DISK_CAPACITY_BYTES"):
+        store.scrub()
+    assert await store.put(draw_record("a", 1, random.Random(1))) is True
+    store.close()
+
+
+@pytest.mark.parametrize("empty_bytes", [0, 10, 12, 40, 2040, 2042, 3674, 4064])
+def test_nodes_fill_a_page_to_the_last_byte(empty_bytes: int) -> None:
+    sizes = page_scrubber._node_sizes(empty_bytes)
+    nodes = [2 + 8 + 2 + size + size % 2 for size in sizes]
+    assert sum(nodes) == (empty_bytes if empty_bytes >= 12 else 0)
+    assert all(12 <= node <= 2040 for node in nodes)
+
+
+KILLED = """
+import asyncio, random, sys, threading
+from pathlib import Path
+from service.storage.detection_store import DetectionStore
+from tests.service.storage.erasable_records import draw_record
+
+async def main(seed, number):
+    store = DetectionStore.open(Path(sys.argv[1]))
+    drawn = random.Random(seed)
+    print("open", flush=True)
+
+    async def scrub():
+        while True:
+            await asyncio.to_thread(store.scrub)
+
+    scrubbing = asyncio.create_task(scrub())
+    while True:
+        number += 1
+        key = drawn.randrange(30)
+        print("put", key, number, flush=True)
+        await store.put(draw_record(f"det:{key}", number, random.Random(number)))
+        print("done", key, number, flush=True)
+        if number % 5 == 0:
+            print("put", key, 0, flush=True)
+            await store.delete([f"det:{key}"])
+            print("done", key, 0, flush=True)
+
+asyncio.run(main(int(sys.argv[2]), int(sys.argv[3])))
+"""
+
+
+async def test_kill_9_while_scrubbing_leaves_every_record_whole(data_dir: Path) -> None:
+    may_be: dict[int, set[int]] = {key: {0} for key in range(30)}
+    drawn = random.Random(2)
+    for kills in range(HISTORIES):
+        _run_and_kill(data_dir, kills, drawn.uniform(0.3, 1.0), may_be)
+        store = DetectionStore.open(data_dir)
+        found = dict.fromkeys(may_be, 0)
+        for record in store.iterate_records(pytest.fail):
+            key, number = int(record.metadata.detection_id.removeprefix("det:")), record.metadata.timestamp_us
+            expected = draw_record(f"det:{key}", number, random.Random(number))
+            assert (record.metadata, record.crop) == (expected.metadata, expected.crop)
+            np.testing.assert_array_equal(record.feature_map, expected.feature_map)
+            found[key] = number
+        assert all(found[key] in may_be[key] for key in may_be), (found, may_be)
+        may_be = {key: {number} for key, number in found.items()}
+        survey(data_dir)
+        store.scrub()
+        there = {number for number in found.values() if number}
+        assert numbers_in(data_dir) == there
+        store.close()
+
+
+def _run_and_kill(data_dir: Path, kills: int, seconds: float, may_be: dict[int, set[int]]) -> None:
+    """Notes for every key which records it may have: what was acknowledged last, and what was begun since."""
+    command = [sys.executable, "-c", KILLED, str(data_dir), str(kills), str(kills * 100_000)]
+    root = Path(__file__).parents[3]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        for line in process.stdout:
+            if len(words := line.split()) == 3:
+                key, number = int(words[1]), int(words[2])
+                may_be[key] = {number} if words[0] == "done" else may_be[key] | {number}
