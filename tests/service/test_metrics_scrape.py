@@ -48,7 +48,10 @@ def use(service: RunningService, prefix: str, count: int) -> None:
         assert client.post("/v1/search", files={"image": crop_file(7)}).is_success
         assert client.post("/v1/search", files={"image": b"poison"}).status_code == 400
         assert client.get(f"/v1/detections/{prefix}-none").status_code == 404
-        parts = [("manifest", (None, '[{"file": "a", "camera_id": "c", "timestamp": 1}]')), ("images", ("a", b"poison"))]
+        parts = [
+            ("manifest", (None, '[{"file": "a", "camera_id": "c", "timestamp": 1}]')),
+            ("images", ("a", b"poison")),
+        ]
         assert client.post("/v1/detections:batch", files=parts).json()["results"][0]["status"] == 400
         client.request("BREW", f"/v1/{prefix}/coffee")
 
