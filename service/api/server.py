@@ -33,7 +33,8 @@ def serve(settings: Settings) -> None:
         Exception: whatever `open_components` raises when disk, Redis, checkpoint or device cannot be opened.
     """
     configure_logging(settings.log_format)
-    disable_created_metrics()  # When each series began: as many series again, and nobody asks for them.
+    # When each series began: as many series again, and nobody asks for them.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         with _bind(settings.host, settings.port) as listener:
