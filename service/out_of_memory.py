@@ -22,6 +22,7 @@ _COMPLAINTS = (
     "bad_alloc",
     "status_alloc_failed",
     "could not create a memory",
+    "could not create a primitive",  # oneDNN, of a convolution whose scratch memory is refused
     "unable to mmap",
 )
 

@@ -45,14 +45,16 @@ class DeadlineMiddleware:
             is_late = isinstance(error, TimeoutError) and limit.expired()
             if not is_late:
                 _log.exception("an exception that nobody foresaw")
+            if has_begun and is_late:
+                return  # Nobody takes the answer: cut short, it makes the server close the connection.
             if has_begun:
-                raise  # The answer is cut short: the connection is closed, so that the client sees it.
+                raise  # The same, for a reason that somebody must look into.
             answer = _too_late(self._timeout_seconds) if is_late else _explain(error)
             await answer_error(answer)(scope, receive, send)
         except asyncio.CancelledError:
+            # The request has ended as it was told to: the server need not hear of it as of a failure.
             if has_begun:
-                raise
-            # Answered, the request has ended as it was told to: the server need not hear of it as of a failure.
+                return
             await answer_error(Unavailable("the service is shutting down: try again"))(scope, receive, send)
 
 

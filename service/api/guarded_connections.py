@@ -9,11 +9,13 @@ Uvicorn has a time limit for idle connections between two requests alone. What i
 """
 
 import asyncio
+import socket
+import struct
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.api.problems import PROBLEM_MEDIA_TYPE
 from service.errors import Unavailable
@@ -22,6 +24,8 @@ from service.settings import Settings
 
 # Proxies allow 8 to 64 KiB.
 _LONGEST_HEADER_BYTES = 64 * 2**10
+# Linger for no time: on, 0 seconds.
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class _GuardedConnection(HttpToolsProtocol):
         self._answer_timer: asyncio.TimerHandle | None = None
         self._header_bytes = 0
         self._idle_since: float | None = None
+        self._unanswered: list[RequestResponseCycle] = []
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
         is_one_too_many = len(self.connections) >= self._limits.max_connections
@@ -82,6 +87,7 @@ class _GuardedConnection(HttpToolsProtocol):
         self._header_bytes = 0
         self._stop_awaiting_header()
         super().on_headers_complete()
+        self._unanswered = [each for each in self._unanswered if not each.response_complete] + [self.cycle]
 
     def on_response_complete(self) -> None:
         self._idle_since = self.loop.time()
@@ -100,6 +106,10 @@ class _GuardedConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_awaiting_header()
         self._stop_awaiting_reader()
+        # Uvicorn tells the last request alone: of several that were sent at once, those before it would go on.
+        for cycle in self._unanswered:
+            cycle.disconnected = not cycle.response_complete
+            cycle.message_event.set()
         super().connection_lost(exc)
 
     def _is_busy(self) -> bool:
@@ -129,12 +139,13 @@ class _GuardedConnection(HttpToolsProtocol):
     def _cut_unread_answer(self) -> None:
         self._answer_timer = None
         if self.transport.get_write_buffer_size():
-            self._refusals.labels("answer_not_read").inc()
-            self.transport.abort()
+            self._end("answer_not_read")
 
     def _end(self, reason: str) -> None:
         self._refusals.labels(reason).inc()
-        # Not close(): that would wait until the client has read what was sent before.
+        # Not close(), which would wait until the client has read what was sent before; and a reset, so that the
+        # kernel does not keep it either.
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.transport.abort()
 
     def _longest_idle(self) -> "_GuardedConnection | None":

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import uvicorn
 from fastapi import FastAPI
+from prometheus_client import disable_created_metrics
 
 from service.api.application import create_application
 from service.api.guarded_connections import ConnectionLimits, guard_connections
@@ -35,6 +36,8 @@ def serve(settings: Settings) -> None:
         Exception: whatever `open_components` raises when disk, Redis, checkpoint or device cannot be opened.
     """
     configure_logging(settings.log_format)
+    # When each series began: as many series again, and nobody asks for them.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         certificate = _load_certificate(settings)

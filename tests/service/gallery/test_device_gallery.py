@@ -7,6 +7,7 @@ from torch import Tensor
 
 from model.gallery_scoring import BlockedScorer, Float32ReferenceScorer, GalleryScorer, position_major
 from service.gallery import device_gallery
+from service.gallery.capacity import CapacityError
 from service.gallery.device_gallery import DeviceGallery
 from service.gallery.slot_table import SlotTable
 from service.records import DetectionRecord
@@ -136,3 +137,42 @@ def test_a_map_that_the_device_has_no_memory_for_is_no_candidate(monkeypatch: py
     assert gallery.table.filled_slots(["d002"]) == []
     put(gallery, records[2:])
     assert gallery.table.size == 3
+
+
+class Crowded:
+    """A scorer that has memory for few queries at once."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.tried: list[int] = []
+
+    def score(self, query_maps: Tensor, gallery_maps: Tensor) -> Tensor:
+        self.tried.append(len(query_maps))
+        if len(query_maps) > self.most:
+            raise torch.OutOfMemoryError(f"{len(query_maps)} queries")
+        return SCORER.score(query_maps, gallery_maps)
+
+
+def test_queries_that_do_not_fit_together_are_scored_in_halves() -> None:
+    gallery = build_gallery(6)
+    put(gallery, draw_records(6))
+    wanted = gallery.score(SCORER, queries(65), np.arange(6))
+    crowded = Crowded(20)
+    assert gallery.score(crowded, queries(65), np.arange(6)).equal(wanted)
+    assert crowded.tried == [65, 32, 16, 16, 33, 16, 17]
+    with pytest.raises(torch.OutOfMemoryError):
+        gallery.score(Crowded(0), queries(2), np.arange(6))
+
+
+def test_too_little_memory_at_the_start_names_what_would_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    allocated = []
+
+    def allocate(*_: object, **__: object) -> Tensor:
+        if len(allocated) == 3:
+            raise torch.OutOfMemoryError("full")
+        allocated.append(1)
+        return torch.zeros(1)
+
+    monkeypatch.setattr(torch, "empty", allocate)
+    with pytest.raises(CapacityError, match=r"20000 .* took 12288 .*QACONV_GALLERY_CAPACITY to 6144"):
+        DeviceGallery(SlotTable(20_000), LOCATIONS, CHANNELS, torch.float16, CPU)
