@@ -117,6 +117,7 @@ class World:
     pool: CropPool
     directory: Path
     figures: Figures
+    before: tuple[str, ...] | None = None
     kept: "dict[str, KeptService]" = field(default_factory=dict)
 
     def take(self, kind: str) -> "KeptService":
@@ -154,6 +155,7 @@ class KeptService:
             self.world.parent,
             self.directory / "data",
             self.world.checkpoint,
+            self.world.before,
             # Crops of one batch may differ in a last bit from those extracted alone, as the pool's were.
             extraction_batch=1,
             max_nearby=MAX_NEARBY,
@@ -457,6 +459,12 @@ def world(fork_server: ForkServer, trial_checkpoint: Path, crop_pool: CropPool, 
 def test_some_hundred_operations_agree_with_a_dictionary(world: World) -> None:
     run(world, examples=3, used_seed=parameters.seed(), phases=(Phase.generate, Phase.shrink))
     assert world.figures.counts["operations"] > STEPS
+
+
+def test_the_trial_notices_a_device_that_keeps_what_was_erased(world: World) -> None:
+    world.before = ("tests.trials.broken_services:keep_what_is_erased_on_the_device",)
+    with pytest.raises(AssertionError):
+        run(world, examples=10, used_seed=parameters.seed(), phases=(Phase.generate,))
 
 
 @pytest.mark.soak
