@@ -23,7 +23,7 @@ from tests.trials.promises import Promised
 from tests.trials.writers import Writer, check_promises, stored_version
 
 # A step of each run in `make test` is that many after the one before; which one is first changes with the seed.
-_STRIDE = 30
+_STRIDE = 50
 _UNSURE = (500, 503)
 
 # A version is a second of its own, by which these are erased.
