@@ -37,6 +37,7 @@ def run() -> None:
     for child in children:
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
+    os._exit(0)  # as the children: PyTorch takes its time to be torn down
 
 
 def _exit_status(child: int, children: set[int]) -> int | None:

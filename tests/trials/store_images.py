@@ -17,6 +17,7 @@ from tests.trials.promises import Promised
 from tests.trials.store_workload import make_record
 
 _CAPACITY_BYTES = 2**26
+_BEGINNING = 40
 
 
 def lose_power(disk: ForgetfulDisk, directory: Path, images: int, used_seed: int, figures: Figures) -> None:
@@ -26,7 +27,9 @@ def lose_power(disk: ForgetfulDisk, directory: Path, images: int, used_seed: int
         AssertionError: something that was acknowledged is lost, or half a record is there.
     """
     chance = random.Random(used_seed)
-    places = sorted(chance.randint(0, disk.length) for _ in range(images))
+    # Some of them while the store is made: what is wrong with its beginning is wrong with all that follows.
+    beginning = min(_BEGINNING, disk.length)
+    places = sorted(chance.randint(0, chance.choice([disk.length] * 5 + [beginning])) for _ in range(images))
     for number, place in enumerate(places):
         disk.replay(place)
         promised = Promised.by(disk.acknowledged())

@@ -7,7 +7,9 @@ writers were told. It is killed while it starts and recovers, too, and now and t
 import random
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -21,7 +23,7 @@ from tests.trials.parameters import Figures
 from tests.trials.writers import Writer, check_promises
 
 WRITERS = 4
-_LONGEST_WRITING_SECONDS = 0.5
+_LONGEST_WRITING_SECONDS = 1.0
 _LONGEST_START_SECONDS = 0.4
 
 
@@ -31,6 +33,14 @@ def test_some_kills_lose_nothing(
     figures = Figures("kill -9")
     kill_again_and_again(fork_server, trial_checkpoint, crop_pool, tmp_path, 6, figures)
     assert figures.counts["acknowledged writes"] > 20
+
+
+def test_the_trial_notices_a_service_that_answers_too_early(
+    fork_server: ForkServer, trial_checkpoint: Path, crop_pool: CropPool, tmp_path: Path
+) -> None:
+    broken = ("tests.trials.broken_services:answer_before_it_is_on_disk",)
+    with pytest.raises(AssertionError, match="acknowledged was"):
+        kill_again_and_again(fork_server, trial_checkpoint, crop_pool, tmp_path, 20, Figures(""), broken)
 
 
 @pytest.mark.soak
@@ -46,8 +56,15 @@ def test_five_hundred_kills_lose_nothing(
 
 
 def kill_again_and_again(
-    parent: ForkServer, checkpoint: Path, pool: CropPool, directory: Path, kills: int, figures: Figures
+    parent: ForkServer,
+    checkpoint: Path,
+    pool: CropPool,
+    directory: Path,
+    kills: int,
+    figures: Figures,
+    before: tuple[str, ...] | None = None,
 ) -> None:
+    """Raises where something is lost, doubled or half. `before`: see `ForkedService.fork`."""
     used_seed = parameters.seed()
     draw = random.Random(used_seed)
     writers = [Writer(f"w{number}", pool, random.Random(f"{used_seed}-{number}")) for number in range(WRITERS)]
@@ -57,7 +74,8 @@ def kill_again_and_again(
         while figures.counts["kills"] < kills:
             if draw.random() < 0.2:
                 _kill_while_it_starts(parent, checkpoint, data_dir, draw, figures)
-            _write_and_kill(parent, checkpoint, data_dir, writers, draw, figures)
+            with _started(parent, data_dir, checkpoint, before) as service:
+                _write_and_kill(service, writers, draw, figures)
             _check_databases(data_dir)
             figures.counts["acknowledged writes"] = sum(writer.answered for writer in writers)
             figures.say(at_most_every_seconds=20)
@@ -76,28 +94,33 @@ def _kill_while_it_starts(
     figures.add("of them during a start")
 
 
-def _write_and_kill(
-    parent: ForkServer, checkpoint: Path, data_dir: Path, writers: list[Writer], draw: random.Random, figures: Figures
-) -> None:
-    service = ForkedService.start(parent, data_dir, checkpoint, gallery_capacity=500)
+@contextmanager
+def _started(
+    parent: ForkServer, data_dir: Path, checkpoint: Path, before: tuple[str, ...] | None
+) -> Iterator[ForkedService]:
+    service = ForkedService.start(parent, data_dir, checkpoint, before, gallery_capacity=500)
     try:
-        with httpx.Client(base_url=service.url, timeout=60, verify=False) as client:
-            figures.counts["detections at the end"] = check_promises(client, writers[0].pool, writers)
-        is_over = threading.Event()
-        with ThreadPoolExecutor(WRITERS) as threads:
-            writing = [threads.submit(writer.write_until, service.url, is_over) for writer in writers]
-            time.sleep(draw.uniform(0, _LONGEST_WRITING_SECONDS))
-            if draw.random() < 0.1:
-                assert service.stop() == 0, service.log
-                figures.add("orderly ends")
-            else:
-                service.kill()
-                figures.add("kills")
-            is_over.set()
-            for each in writing:
-                each.result()
+        yield service
     finally:
         service.kill()
+
+
+def _write_and_kill(service: ForkedService, writers: list[Writer], draw: random.Random, figures: Figures) -> None:
+    with httpx.Client(base_url=service.url, timeout=60, verify=False) as client:
+        figures.counts["detections at the end"] = check_promises(client, writers[0].pool, writers)
+    is_over = threading.Event()
+    with ThreadPoolExecutor(WRITERS) as threads:
+        writing = [threads.submit(writer.write_until, service.url, is_over) for writer in writers]
+        time.sleep(draw.uniform(0, _LONGEST_WRITING_SECONDS))
+        if draw.random() < 0.1:
+            assert service.stop() == 0, service.log
+            figures.add("orderly ends")
+        else:
+            service.kill()
+            figures.add("kills")
+        is_over.set()
+        for each in writing:
+            each.result()
 
 
 def _check_databases(data_dir: Path) -> None:
