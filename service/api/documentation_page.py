@@ -13,6 +13,8 @@ td, th { border-top: 1px solid #ddd; padding: .25rem .5rem; text-align: left; ve
 td, th { border-color: #444; } a { color: #8ab4f8; } }
 """
 
+_LIMITS = ("enum", "pattern", "exclusiveMinimum", "minimum", "maximum", "exclusiveMaximum", "maxLength")
+
 
 def render_documentation(document: Mapping[str, Any]) -> str:
     """An HTML page that lists every call of an OpenAPI document, with its fields and its answers."""
@@ -74,17 +76,19 @@ def _describe_field(name: str, where: str, about: Mapping[str, Any], is_required
 
 def _describe_schema(about: Mapping[str, Any]) -> str:
     """The type in a word, its limits, and what the field means."""
-    choices = [choice for choice in about.get("anyOf", [about]) if choice.get("type") != "null"]
-    limits = {
-        name: choice[name]
-        for choice in choices
-        for name in ("enum", "pattern", "exclusiveMinimum", "minimum", "maximum", "maxLength")
-        if name in choice
-    }
+    choices = [choice for choice in _with_alternatives(about) if choice.get("type") != "null"]
+    limits = {name: choice[name] for choice in choices for name in _LIMITS if name in choice}
     kinds = " or ".join(kind for choice in choices for kind in _kinds(choice))
-    meanings = dict.fromkeys(part.get("description", "") for part in (about, *choices))
+    meanings = dict.fromkeys(choice.get("description", "") for choice in choices)
     parts = [kinds, *(f"{name} {value}" for name, value in limits.items()), *meanings]
     return "; ".join(part for part in parts if part)
+
+
+def _with_alternatives(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A schema and all that it may be, and what these may be."""
+    yield schema
+    for choice in schema.get("anyOf", ()):
+        yield from _with_alternatives(choice)
 
 
 def _kinds(schema: Mapping[str, Any]) -> list[str]:

@@ -73,9 +73,9 @@ def test_a_client_that_sends_nothing_is_not_waited_for(service: RunningService) 
 def test_a_header_byte_by_byte_has_the_same_time(service: RunningService, after_requests: int) -> None:
     with connect(service) as connection:
         for _ in range(after_requests):
-            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert b"alive" in connection.recv(4096)
-        header = b"GET /livez HTTP/1.1\r\nHost: a\r\nX-Slow: " + 200 * b"x"
+        header = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: " + 200 * b"x"
         assert HEADER_SECONDS - 0.1 < seconds_until_closed(connection, header) < HEADER_SECONDS + 3
 
 
@@ -86,7 +86,7 @@ def test_a_header_without_end_is_cut(service: RunningService) -> None:
 
 
 def test_a_body_byte_by_byte_is_ended_by_the_requests_time(service: RunningService) -> None:
-    head = "PUT /v1/detections/x HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=q\r\n"
+    head = "PUT /v1/detections/x HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=q\r\n"
     with connect(service) as connection:
         connection.sendall(f"{head}Content-Length: 100000\r\n\r\n--q\r\n".encode())
         answer, began = b"", time.monotonic()
@@ -111,7 +111,7 @@ def test_an_answer_that_nobody_reads_is_given_up(service: RunningService) -> Non
             connection = stack.enter_context(connect(service))
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             # 300 answers of the documentation, asked for at once: more than the sockets' buffers hold.
-            connection.sendall(300 * b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n")
+            connection.sendall(300 * b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
             connections.append(connection)
         for connection in connections:
             await_reset(connection, REQUEST_SECONDS + 10)
@@ -156,13 +156,13 @@ def test_three_hundred_idle_connections_with_the_default_limits(start_service: S
 
 def test_it_ends_in_time_with_clients_that_hang(start_service: StartService) -> None:
     service = start_service(shutdown_timeout_seconds=1, header_timeout_seconds=60)
-    head = "PUT /v1/detections/x HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=q\r\n"
+    head = "PUT /v1/detections/x HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=q\r\n"
     with ExitStack() as stack:
         silent, half_header, half_body, no_reader = (stack.enter_context(connect(service)) for _ in range(4))
         half_header.sendall(head.encode())
         half_body.sendall(f"{head}Content-Length: 1000\r\n\r\n--q\r\n".encode())
         no_reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        no_reader.sendall(300 * b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n")
+        no_reader.sendall(300 * b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert silent.fileno() > 0
         time.sleep(0.5)
         began = time.monotonic()
@@ -186,7 +186,7 @@ def test_a_search_whose_client_has_gone_leaves_the_queue(service: RunningService
         def leave() -> None:
             with connect(service) as connection:
                 body = b'--q\r\nContent-Disposition: form-data; name="detection_id"\r\n\r\ngone1\r\n--q--\r\n'
-                head = b"POST /v1/search HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=q\r\n"
+                head = b"POST /v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=q\r\n"
                 connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
         leavers = [threading.Thread(target=leave) for _ in range(6)]
