@@ -11,6 +11,7 @@ def watch_components(components: Components) -> None:
     _watch_gallery(components)
     _watch_disk(components)
     _watch_stream(components)
+    _watch_audit(components)
     components.metrics.watch(
         "qaconv_device_jobs_waiting", "Jobs that wait for the device.", lambda: components.worker.waiting
     )
@@ -70,5 +71,18 @@ def _watch_stream(components: Components) -> None:
         "Age of the oldest entry that is not stored yet; 0 where there is none.",
         lambda: stream.lag.oldest_seconds,
     )
-    watch("qaconv_stream_stored_entries", "Entries stored since the start.", lambda: stream.lag.stored)
-    watch("qaconv_stream_rejected_entries", "Entries set aside since the start.", lambda: stream.lag.rejected)
+    total = components.metrics.watch_total
+    total("qaconv_stream_stored_total", "Entries that were stored and acknowledged.", lambda: stream.lag.stored)
+    total("qaconv_stream_rejected_total", "Entries that were set aside.", lambda: stream.lag.rejected)
+
+
+def _watch_audit(components: Components) -> None:
+    watch, audit = components.metrics.watch, components.audit
+    watch("qaconv_audit_entries", "Sequence number of the audit record's last entry.", lambda: audit.head.sequence)
+    watch("qaconv_audit_writable", "1 while the audit record can be written.", lambda: float(audit.failure is None))
+    watch("qaconv_audit_entries_waiting", "Entries that wait for the disk.", lambda: audit.waiting)
+    watch(
+        "qaconv_scrub_due",
+        "1 while bytes of what was erased or replaced may be left in the data file.",
+        lambda: float(components.store.is_scrub_due),
+    )

@@ -25,7 +25,7 @@ async def read_sound(
 
 async def not_found(components: Components, detection_id: str) -> DetectionNotFound:
     """The error for a detection that is not served, which says whether there was one."""
-    if await asyncio.to_thread(components.store.is_set_aside, detection_id):
+    if await asyncio.to_thread(components.store.get_set_aside, detection_id) is not None:
         return DetectionNotFound(
             f"detection {detection_id!r} was damaged on the disk and is set aside: send the crop again with PUT, or "
             "erase it with DELETE"

@@ -195,6 +195,8 @@ class DetectionWriter:
         except DamagedRecord:
             (metadata,) = await self._index.get([detection_id])  # what was known of it: it is to be erased all the same
         metadata = metadata or self._untold.get(detection_id)
+        if metadata is None and (aside := await asyncio.to_thread(self._store.get_set_aside, detection_id)) is not None:
+            metadata = aside.metadata
         return metadata is not None and chosen.matches(metadata)
 
     def _remember_untold(self, metadata: DetectionMetadata) -> None:

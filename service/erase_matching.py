@@ -22,7 +22,8 @@ async def erase_matching(components: Components, chosen: DetectionFilter) -> Asy
         Exception: what the first that could not be erased raised, after all others were tried.
     """
     failures: list[BaseException] = []
-    detection_ids = await components.index.matching_ids(chosen)
+    detection_ids = await asyncio.to_thread(_matching_set_aside, components, chosen)
+    detection_ids += await components.index.matching_ids(chosen)
     await components.index.require_in_step()
     for start in range(0, len(detection_ids), _ERASED_TOGETHER):
         part = detection_ids[start : start + _ERASED_TOGETHER]
@@ -38,3 +39,9 @@ async def erase_matching(components: Components, chosen: DetectionFilter) -> Asy
                 raise failure
     if failures:
         raise failures[0]
+
+
+def _matching_set_aside(components: Components, chosen: DetectionFilter) -> list[str]:
+    """Damaged records, which Redis does not know any more. Without readable metadata, one is erased by its ID alone."""
+    records = components.store.iterate_set_aside()
+    return [each.detection_id for each in records if each.metadata is not None and chosen.matches(each.metadata)]

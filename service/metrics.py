@@ -10,11 +10,13 @@ values, all known beforehand: never an ID, a path or anything else that a client
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._declared: dict[str, Counter | Gauge | Histogram] = {}
+        self._watched: set[str] = set()
         self.refusals = self.counter(
             "qaconv_refusals_total",
             "Requests and connections that were refused, or ended, for what they would cost the others.",
@@ -58,16 +61,13 @@ class Metrics:
 
     def watch(self, name: str, documentation: str, read: Callable[[], float]) -> None:
         """A gauge that is read when Prometheus asks, on any thread; NaN where it cannot be read."""
+        self.gauge(name, documentation).set_function(lambda: _read(name, read))
 
-        def read_or_nan() -> float:
-            try:
-                return read()
-            except Exception:
-                # One value that cannot be read must not hide all others.
-                logger.exception("the metric %s cannot be read", name)
-                return float("nan")
-
-        self.gauge(name, documentation).set_function(read_or_nan)
+    def watch_total(self, name: str, documentation: str, read: Callable[[], float]) -> None:
+        """A count that somebody else keeps, read likewise; its name ends in `_total`."""
+        if name not in self._watched:
+            self._watched.add(name)
+            self.registry.register(_WatchedTotal(name, documentation, read))
 
     def exposition(self) -> bytes:
         """All metrics as they are now, in Prometheus' text format."""
@@ -78,3 +78,20 @@ class Metrics:
         if known is None:
             known = self._declared[name] = create()
         return known  # type: ignore[return-value] # a name is declared by one part, as one kind
+
+
+class _WatchedTotal(Collector):
+    def __init__(self, name: str, documentation: str, read: Callable[[], float]) -> None:
+        self._name, self._documentation, self._read = name, documentation, read
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(self._name, self._documentation, value=_read(self._name, self._read))
+
+
+def _read(name: str, read: Callable[[], float]) -> float:
+    try:
+        return read()
+    except Exception:
+        # One value that cannot be read must not hide all others.
+        logger.exception("the metric %s cannot be read", name)
+        return float("nan")

@@ -221,9 +221,9 @@ class DetectionStore:
         """Whether there is anything of a detection: a record, a damaged one, or one that was set aside."""
         return self._databases.holds(detection_id)
 
-    def is_set_aside(self, detection_id: str) -> bool:
-        """Whether a damaged record of that ID is set aside."""
-        return self._databases.is_set_aside(detection_id)
+    def get_set_aside(self, detection_id: str) -> SetAsideRecord | None:
+        """The damaged record of that ID that was set aside; None if there is none."""
+        return self._databases.get_set_aside(detection_id)
 
     def request_scrub(self) -> None:
         """Note that something was erased or replaced, whose bytes are still in the file."""

@@ -156,11 +156,12 @@ class RecordDatabases:
         with self._environment.begin() as transaction:
             return transaction.stat(self._set_aside)["entries"]
 
-    def is_set_aside(self, detection_id: str) -> bool:
-        """Whether a damaged record of that ID is set aside."""
+    def get_set_aside(self, detection_id: str) -> SetAsideRecord | None:
+        """The damaged record of that ID that was set aside; None if there is none."""
         assert self._set_aside is not None
-        with self._environment.begin(buffers=True) as transaction:
-            return transaction.get(encode_key(detection_id), db=self._set_aside) is not None
+        with self._environment.begin() as transaction:
+            entry = transaction.get(encode_key(detection_id), db=self._set_aside)
+        return None if entry is None else decode_set_aside(detection_id, entry)
 
     def holds(self, detection_id: str) -> bool:
         """Whether there is anything of a detection, sound, damaged or set aside."""

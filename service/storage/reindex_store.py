@@ -20,6 +20,7 @@ from service.errors import StorageFull
 from service.records import DetectionMetadata, DetectionRecord
 from service.storage.gallery_model import GalleryModel, GalleryModelEntry
 from service.storage.record_databases import OnDamaged, RecordDatabases
+from service.storage.record_encoding import DamagedRecord
 from service.storage.record_map_size import map_size_bytes
 from service.storage.reindexed_maps import ReindexedMap, crop_digest
 
@@ -123,7 +124,10 @@ class ReindexStore:
         reindexed = self._read(lambda transaction: self._databases.reindexed.get(transaction, detection_id))
         if reindexed is None or reindexed.fingerprint != fingerprint:
             return None
-        crop = self._with_growth(lambda: self._databases.get_crop(detection_id))
+        try:
+            crop = self._with_growth(lambda: self._databases.get_crop(detection_id))
+        except DamagedRecord:
+            return None
         return reindexed if crop is not None and crop_digest(crop) == reindexed.crop_sha256 else None
 
     def stage(self, maps: Sequence[ReindexedMap]) -> int:

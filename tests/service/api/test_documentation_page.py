@@ -53,7 +53,9 @@ def test_fields_have_their_limits_and_defaults(page: str) -> None:
     ] in rows
     (timestamp,) = [row for row in rows if row[:2] == ["timestamp", form]]
     assert timestamp[2] == "none"
-    assert timestamp[3].startswith("string or number; minimum 0; exclusiveMaximum 7258118400; When the query was seen.; RFC 3339 with an offset")
+    assert timestamp[3].startswith(
+        "string or number; minimum 0; exclusiveMaximum 7258118400; When the query was seen.; RFC 3339 with an offset"
+    )
     assert ["camera_id", "multipart/form-data", "required", "string; pattern ^[A-Za-z0-9._:-]{1,128}$"] in rows
 
 

@@ -186,7 +186,9 @@ def test_a_search_whose_client_has_gone_leaves_the_queue(service: RunningService
         def leave() -> None:
             with connect(service) as connection:
                 body = b'--q\r\nContent-Disposition: form-data; name="detection_id"\r\n\r\ngone1\r\n--q--\r\n'
-                head = b"POST /v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=q\r\n"
+                head = (
+                    b"POST /v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=q\r\n"
+                )
                 connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
         leavers = [threading.Thread(target=leave) for _ in range(6)]
