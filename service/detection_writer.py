@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from service.device_operations import DeviceOperations
-from service.errors import StorageFull, Unavailable
+from service.errors import ServiceError, StorageFull, Unavailable
 from service.gallery.slot_table import SlotTable
 from service.inference.device_worker import DeviceWorker
 from service.metrics import Metrics
@@ -147,9 +147,9 @@ class DetectionWriter:
             await self._index.require_writable(is_removal=False)
             is_reserved_now = self._slots.reserve(detection_id)
             try:
-                with self._stages.labels("disk").time():
+                with self._unsettled_if_unknown(detection_id), self._stages.labels("disk").time():
                     is_new = await self._store.put(record)
-            except BaseException:
+            except ServiceError:
                 if is_reserved_now:
                     self._slots.free(detection_id)
                 raise
@@ -166,7 +166,9 @@ class DetectionWriter:
             await self._index.require_writable(is_removal=True)
             if chosen != EVERYTHING and not await self._is_meant(detection_id, chosen):
                 return None
-            for metadata in await self._store.delete([detection_id]):
+            with self._unsettled_if_unknown(detection_id):
+                erased = await self._store.delete([detection_id])
+            for metadata in erased:
                 self._remember_untold(metadata)
             with self._unsettled_on_failure(detection_id):
                 await self._remove_from_redis_and_device(detection_id)
@@ -226,6 +228,17 @@ class DetectionWriter:
     async def _remove_from_redis_and_device(self, detection_id: str) -> None:
         await self._index.delete([detection_id])
         await self._worker.run_accepted(self._operations.remove, detection_id)
+
+    @contextmanager
+    def _unsettled_if_unknown(self, detection_id: str) -> Iterator[None]:
+        """Around the disk's step. Errors of the service's own say that nothing was written; of others nobody knows."""
+        try:
+            yield
+        except ServiceError:
+            raise
+        except BaseException:
+            self._unsettled.add(detection_id)
+            raise
 
     @contextmanager
     def _unsettled_on_failure(self, detection_id: str) -> Iterator[None]:

@@ -217,6 +217,36 @@ async def test_an_erasure_that_the_device_failed_is_settled(components: Componen
     assert await check_agreement(components) == []
 
 
+@pytest.mark.parametrize("is_written", [True, False])
+async def test_a_disk_step_of_which_nobody_knows_how_it_ended_is_settled(
+    components: Components, monkeypatch: pytest.MonkeyPatch, is_written: bool
+) -> None:
+    writer, store = components.writer, components.store
+    await writer.put(draw_record(components, "erased"))
+    put, delete = store.put, store.delete
+
+    async def put_and_fail(record: DetectionRecord) -> bool:
+        if is_written:
+            await put(record)
+        raise OSError("the disk fell silent")
+
+    async def delete_and_fail(detection_ids: Sequence[str]) -> list[DetectionMetadata]:
+        if is_written:
+            await delete(detection_ids)
+        raise OSError("the disk fell silent")
+
+    monkeypatch.setattr(store, "put", put_and_fail)
+    monkeypatch.setattr(store, "delete", delete_and_fail)
+    with pytest.raises(OSError, match="silent"):
+        await writer.put(draw_record(components, "new"))
+    with pytest.raises(OSError, match="silent"):
+        await writer.erase("erased")
+    assert writer.unsettled == {"new", "erased"}
+    await writer.settle()
+    assert not writer.unsettled
+    assert await check_agreement(components) == (["new"] if is_written else ["erased"])
+
+
 async def test_one_write_that_cannot_be_settled_does_not_keep_the_others_waiting(components: Components) -> None:
     writer = components.writer
     operations = writer._operations
