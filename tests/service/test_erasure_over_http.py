@@ -47,7 +47,7 @@ def parts_of(client: httpx.Client, detection_id: str) -> dict[str, bytes]:
     metadata = client.get(f"/v1/detections/{detection_id}").json()
     texts = {name: str(metadata[name]).encode() for name in ("detection_id", "camera_id", "track_id", "person_id")}
     pieces = {
-        "crop": crop[300:340],
+        "crop": crop[-200:-160],
         "crop's end": crop[-60:-20],
         "map": feature_map[:32],
         "map's end": feature_map[-32:],
