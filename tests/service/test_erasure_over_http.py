@@ -81,7 +81,6 @@ def test_a_receipt_says_when_no_byte_is_left(start_service: StartService, tmp_pa
         assert client.get("/v1/detections/kept/image").content == crop_file(3)
         unknown = client.get("/v1/erasures/unknown")
         assert (unknown.status_code, unknown.json()["type"]) == (404, "/problems/receipt-not-found")
-    assert "detection-alpaca" not in service.log
 
 
 def test_a_pending_receipt_outlives_kill_9(start_service: StartService, tmp_path: Path) -> None:
