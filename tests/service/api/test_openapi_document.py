@@ -18,6 +18,7 @@ CALLS = {
     ("get", "/v1/detections"),
     ("delete", "/v1/detections/{detection_id}"),
     ("post", "/v1/detections:erase"),
+    ("get", "/v1/erasures/{receipt_id}"),
     ("post", "/v1/search"),
     ("post", "/v1/compare"),
     ("get", "/v1/model"),
