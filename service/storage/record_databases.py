@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import lmdb
@@ -16,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from service.records import DetectionMetadata, DetectionRecord
-from service.storage.overflow_pages import OverflowPages
 from service.storage.record_encoding import (
     DamagedRecord,
     EncodedRecord,
@@ -76,14 +74,12 @@ class RecordDatabases:
         self._parts = (self._metadata, self._feature_maps, self._crops)
         self._all = self._parts if self._set_aside is None else (*self._parts, self._set_aside)
         self.reindexed = ReindexedMaps(environment)
-        self._pages = OverflowPages(Path(environment.path()) / "data.mdb", environment.stat()["psize"])
 
     def put(self, transaction: "lmdb.Transaction[bytes]", record: EncodedRecord) -> bool:
         """Write a record, also in the place of a damaged one; True if there was none of that ID before.
 
         A map that was made anew from the old crop goes.
         """
-        self._mend_pages(record.key)
         is_new = transaction.get(record.key, db=self._metadata) is None
         transaction.put(record.key, record.metadata, db=self._metadata)
         transaction.put(record.key, record.feature_map, db=self._feature_maps)
@@ -236,7 +232,11 @@ class RecordDatabases:
     def iterate_set_aside(self) -> Iterator[SetAsideRecord]:
         """The damaged records that were set aside, ordered by ID."""
         start = b""
-        while self._set_aside and (entries := self._entries_from(self._set_aside, start, _RECORDS_IN_ONE_READ)):
+        while self._set_aside:
+            with self._environment.begin(buffers=True) as transaction:
+                entries = self._entries_from(transaction, self._set_aside, start, _RECORDS_IN_ONE_READ)
+            if not entries:
+                return
             yield from (decode_set_aside(decode_key(key), value) for key, value in entries)
             start = _after(entries[-1][0])
 
@@ -311,9 +311,6 @@ class RecordDatabases:
         if value is None:
             raise DamagedRecord(f"there is no {name}")
         check_part(name, value, expected_sha256)
-        # A transaction that writes gives copies, which have no header.
-        if isinstance(value, memoryview) and not self._pages.is_sound(key, value):
-            raise DamagedRecord(f"the header of the {name}'s pages is not the one that belongs there")
         return value
 
     def _iterate(
@@ -322,20 +319,22 @@ class RecordDatabases:
         in_one_read: int,
         on_damaged: OnDamaged,
     ) -> Iterator[Item]:
-        start = b""
-        while entries := self._entries_from(self._metadata, start, in_one_read):
-            items, start = self._decode_entries(decode, entries, on_damaged)
+        start: bytes | None = b""
+        while start is not None:
+            items, start = self._decode_from(start, decode, in_one_read, on_damaged)
             yield from items
 
-    def _decode_entries(
+    def _decode_from(
         self,
+        start: bytes,
         decode: Callable[["lmdb.Transaction[memoryview]", bytes, bytes], Item],
-        entries: Sequence[tuple[bytes, bytes]],
+        limit: int,
         on_damaged: OnDamaged,
-    ) -> tuple[list[Item], bytes]:
-        """What was read, and where to go on: after a page that LMDB cannot read, in another transaction."""
+    ) -> tuple[list[Item], bytes | None]:
+        """What was read in one transaction, and where to go on: after a page that LMDB cannot read, in another."""
         items: list[Item] = []
         with self._environment.begin(buffers=True) as transaction:
+            entries = self._entries_from(transaction, self._metadata, start, limit)
             for key, value in entries:
                 try:
                     items.append(decode(transaction, key, value))
@@ -344,24 +343,26 @@ class RecordDatabases:
                 except UNREADABLE_PAGES as error:
                     on_damaged(decode_key(key), f"its pages cannot be read: {error}")
                     return items, _after(key)
-        return items, _after(entries[-1][0])
+        return items, _after(entries[-1][0]) if entries else None
 
-    def _entries_from(self, database: lmdb._Database, start: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+    def _entries_from(
+        self, transaction: "lmdb.Transaction[memoryview]", database: lmdb._Database, start: bytes, limit: int
+    ) -> list[tuple[bytes, bytes]]:
         """The entries from a key on, in the order of their keys.
 
         Raises:
             DamagedDatabase: LMDB cannot walk them, or they are in another order, in which nothing can be found.
         """
         found: list[tuple[bytes, bytes]] = []
-        with self._walking(), self._environment.begin(buffers=True) as transaction, transaction.cursor(database) as at:
-            is_there = at.set_range(start) if start else at.first()
+        with self._walking(), transaction.cursor(database) as cursor:
+            is_there = cursor.set_range(start) if start else cursor.first()
             while is_there and len(found) < limit:
-                key = bytes(at.key())
+                key = bytes(cursor.key())
                 if key < start:
                     raise lmdb.CorruptedError(f"the key {key!r} stands behind {start!r}")
-                found.append((key, bytes(at.value())))
+                found.append((key, bytes(cursor.value())))
                 start = _after(key)
-                is_there = at.next()
+                is_there = cursor.next()
         return found
 
     def _metadata_to_erase(self, transaction: "lmdb.Transaction[bytes]", key: bytes) -> DetectionMetadata | None:
@@ -376,7 +377,6 @@ class RecordDatabases:
             return None
 
     def _remove(self, transaction: "lmdb.Transaction[bytes]", key: bytes) -> None:
-        self._mend_pages(key)
         for database in self._all:
             transaction.delete(key, db=database)
         self.reindexed.delete(transaction, key)
@@ -393,14 +393,6 @@ class RecordDatabases:
         except DamagedRecord:
             return None
         return record if crop_digest(record.crop) == reindexed.crop_sha256 else None
-
-    def _mend_pages(self, key: bytes) -> None:
-        """Before LMDB frees the pages of what is committed of a record."""
-        with self._environment.begin(buffers=True) as committed:
-            for database in self._all:
-                value = committed.get(key, db=database)
-                if value is not None and self._pages.mend(key, value):
-                    _logger.error("a page header of detection %s was damaged and was put right", decode_key(key))
 
     @contextmanager
     def _reading_pages(self) -> Iterator[None]:

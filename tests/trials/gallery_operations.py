@@ -9,8 +9,8 @@ from io import BytesIO
 import httpx
 import numpy as np
 
-from service.api.moments import format_moment
 from service.records import MICROSECONDS_PER_SECOND, DetectionFilter
+from service.rfc_3339 import format_moment
 from tests.trials.crop_pool import CROP_HEIGHT, CROP_WIDTH, CropPool
 
 START_US = 1_790_000_000 * MICROSECONDS_PER_SECOND
