@@ -15,6 +15,7 @@ from service.records import DetectionFilter
 from service.recover_gallery import recover_gallery
 from service.search_gallery import search_gallery
 from service.settings import Settings
+from service.storage.record_encoding import encode_feature_map
 from service.storage.set_aside_encoding import SetAsideRecord, decode_parts
 from tests.service.drawn_crops import crop_file
 from tests.service.storage.data_file import change_value, flip_wherever
@@ -88,7 +89,9 @@ async def test_a_search_leaves_a_damaged_match_out_and_goes_on(components: Compo
 
 async def test_a_damaged_neighbour_does_not_end_a_search(components: Components) -> None:
     await ingest_five(components)
-    damage_crop(components, 3)
+    stored = components.store.get_feature_map("d3")
+    assert stored is not None
+    flip_wherever(components.settings.data_dir, encode_feature_map(stored), 300)
     # The crop is that of d3's camera and moment: whether it is d3 itself is asked of the disk.
     result = await search_gallery(components, search_for(crop_file(3), camera_id="c1", seconds=30))
     assert len(result.matches) >= 4
