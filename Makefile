@@ -29,8 +29,13 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest $(ARGS)
 
+# Hours: a hundred thousand operations, five hundred kills, losses of power; then what hostile clients send, and overload.
+soak: export QACONV_TRIAL_SECONDS ?= 600
+soak: export QACONV_TRIAL_LOAD_SECONDS ?= 3600
+soak: export QACONV_TRIAL_EXAMPLES ?= 300
 soak: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -m soak -s $(ARGS)
+	$(VENV)/bin/python -m pytest -s --timeout=0 $(ARGS) tests/service/hostile
 
 check: $(INSTALLED)
 	$(VENV)/bin/ruff check .

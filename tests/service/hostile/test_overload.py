@@ -1,5 +1,5 @@
 """Twice the load that the service can do: the rest gets 429 at once, what is accepted is answered in time, and neither
-memory nor file descriptors grow. QACONV_TRIAL_SECONDS makes it long.
+memory nor file descriptors grow. QACONV_TRIAL_LOAD_SECONDS makes it long.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from tests.service.conftest import StartService
 from tests.service.drawn_crops import crop_file
 from tests.service.hostile.load_generator import LoadReport, encode_form, encode_request, saturate, send_at_rate
 
-SECONDS = float(os.environ.get("QACONV_TRIAL_SECONDS", "6"))
+SECONDS = float(os.environ.get("QACONV_TRIAL_LOAD_SECONDS", "6"))
 SEED = int(os.environ.get("QACONV_TRIAL_SEED", "1"))
 MAX_REQUESTS = 32
 DETECTIONS = 400
