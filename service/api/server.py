@@ -51,6 +51,9 @@ def serve(settings: Settings) -> None:
                 lifespan="off",
                 server_header=False,
                 ws="none",
+                # Uvicorn's own default believes every program on this machine where a request comes from.
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=list(settings.trusted_proxies),
                 timeout_graceful_shutdown=settings.shutdown_timeout_seconds,
             )
             configuration.load()
