@@ -175,11 +175,12 @@ class RetentionErased(AuditEvent):
 
 @dataclass(frozen=True, slots=True)
 class AuditedKey:
-    """An API key without its secret, and without the hash of it."""
+    """An API key without its secret, and without the hash of it; the fingerprint tells when the secret is another."""
 
     key_id: str
     name: str
     scopes: tuple[str, ...]
+    secret_fingerprint: str
     requests_per_minute: int | None = None
     expires_at: str | None = None
 
