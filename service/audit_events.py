@@ -5,7 +5,7 @@ feature map or an API key, and the encoder takes no bytes.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,19 @@ class Compared(AuditEvent):
     model_fingerprint: str
     appearance_score: float | None
     problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched(AuditEvent):
+    """What is stored of a person was handed out: the `part` is the crop or the feature map, which can be searched with
+    elsewhere.
+    """
+
+    event: ClassVar[str] = "fetch"
+
+    source: Source
+    detection_id: str
+    part: Literal["image", "feature_map"]
 
 
 @dataclass(frozen=True, slots=True)
