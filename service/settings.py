@@ -30,6 +30,11 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = Field(
         (), description='Origins whose web pages may call, as JSON: ["https://console.example"].'
     )
+    allowed_hosts: tuple[str, ...] = Field(
+        (),
+        description="Names, without port, that a service without API keys beyond loopback may be called by, besides "
+        'localhost and addresses, as JSON: ["qaconv"]; without them any, so that a web page may lead a browser here.',
+    )
     trusted_proxies: tuple[str, ...] = Field(
         (),
         description="Addresses or networks of proxies whose X-Forwarded-For says where a request comes from, as JSON: "

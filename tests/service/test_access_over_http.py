@@ -352,3 +352,10 @@ def test_a_client_does_not_choose_the_address_that_is_on_record(start_service: S
         searches = [json.loads(line) for line in segment.read_text().splitlines() if '"event":"search"' in line]
         assert searches[-1]["source"]["address"] == address
         service.stop()
+
+
+def test_a_service_beyond_loopback_without_keys_may_be_told_its_names(start_service: StartService) -> None:
+    service = start_service(host="0.0.0.0", allow_remote_without_keys=True, allowed_hosts='["qaconv"]')
+    url = service.url.replace("0.0.0.0", "127.0.0.1")
+    for host, status in (("qaconv:8000", 200), ("localhost:8000", 200), ("led-here.example:8000", 403)):
+        assert httpx.get(f"{url}/v1/gallery", headers={"Host": host}).status_code == status
