@@ -35,12 +35,15 @@ COPY deploy/healthcheck.py /opt/qaconv/healthcheck.py
 COPY LICENSE /opt/qaconv/LICENSE
 
 # The service listens on every address of the container, and there are no API keys: whoever publishes the port decides
-# who may ask. The commands above and docker-compose.yml publish it on the host's loopback address alone.
+# who may ask. The commands above and docker-compose.yml publish it on the host's loopback address alone. There a web
+# page could still reach it through a browser on the host, by a name of its own that points to 127.0.0.1: without keys
+# the service is called by addresses, localhost and the names in docker-compose.yml; set your own if there are others.
 ENV PATH=/opt/qaconv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     QACONV_HOST=0.0.0.0 \
     QACONV_PORT=8000 \
     QACONV_ALLOW_REMOTE_WITHOUT_KEYS=true \
+    QACONV_ALLOWED_HOSTS='["qaconv", "qaconv-gpu"]' \
     QACONV_DATA_DIR=/data
 
 USER 10001:10001

@@ -5,7 +5,7 @@ feature map or an API key, and the encoder takes no bytes.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,19 @@ class Compared(AuditEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class Fetched(AuditEvent):
+    """What is stored of a person was handed out: the `part` is the crop or the feature map, which can be searched with
+    elsewhere.
+    """
+
+    event: ClassVar[str] = "fetch"
+
+    source: Source
+    detection_id: str
+    part: Literal["image", "feature_map"]
+
+
+@dataclass(frozen=True, slots=True)
 class AuditedFilter:
     """Which detections an erasure meant: those for which everything that is not None holds."""
 
@@ -175,11 +188,12 @@ class RetentionErased(AuditEvent):
 
 @dataclass(frozen=True, slots=True)
 class AuditedKey:
-    """An API key without its secret, and without the hash of it."""
+    """An API key without its secret, and without the hash of it; the fingerprint tells when the secret is another."""
 
     key_id: str
     name: str
     scopes: tuple[str, ...]
+    secret_fingerprint: str
     requests_per_minute: int | None = None
     expires_at: str | None = None
 

@@ -47,6 +47,7 @@ def _describe(keys: Sequence[KeyDescription]) -> tuple[AuditedKey, ...]:
             key_id=key.key_id,
             name=key.name,
             scopes=tuple(sorted(key.scopes)),
+            secret_fingerprint=key.secret_fingerprint,
             requests_per_minute=key.requests_per_minute,
             expires_at=None if key.expires_at is None else format_moment(int(key.expires_at.timestamp()) * 1_000_000),
         )

@@ -1,20 +1,23 @@
-"""Searches, comparisons and erasures as the audit record holds them: what was asked, by whom, and what came of it.
+"""Searches, comparisons, crops that were looked at and erasures as the audit record holds them: what was asked, by
+whom, and what came of it.
 
-A search is on record before it is answered, and one that cannot be put on record is not answered. An erasure is on
-record before it begins and after it ended, so that a crash in between hides nothing; and it is done even if no entry
-can be written, for the person whose pictures they are goes before the record.
+A search is on record before it is answered, and one that cannot be put on record is not answered; so is a crop. An
+erasure is on record before it begins and after it ended, so that a crash in between hides nothing; and it is done even
+if no entry can be written, for the person whose pictures they are goes before the record.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 
-from service.audit_events import AuditedFilter, Erased, EraseRequested, RetentionErased, Source
+from service.audit_events import AuditedFilter, Erased, EraseRequested, Fetched, RetentionErased, Source
 from service.compare_crops import Comparison, compare_crops
 from service.components import Components
 from service.describe_for_audit import describe_comparison, describe_filter, describe_search
 from service.erase_detections import erase_detection, erase_detections
 from service.errors import DetectionNotFound, QueueFull, ServiceError
+from service.inference.feature_extraction import FeatureMap
+from service.read_detections import StoredCrop, read_crop, read_feature_map
 from service.records import DetectionFilter
 from service.search_gallery import search_gallery
 from service.search_records import SearchQuery, SearchResult
@@ -82,6 +85,20 @@ async def compare_on_record(
         describe_comparison(components.fingerprint, digests, comparison, source=source, problem=None)
     )
     return comparison
+
+
+async def read_crop_on_record(components: Components, detection_id: str, source: Source) -> StoredCrop:
+    """`read_crop`, on record where there is one. Raises as it does, and StorageFull, Unavailable, QueueFull."""
+    crop = await read_crop(components, detection_id)
+    await components.audit.record(Fetched(source, detection_id, "image"))
+    return crop
+
+
+async def read_feature_map_on_record(components: Components, detection_id: str, source: Source) -> FeatureMap:
+    """`read_feature_map`, likewise."""
+    feature_map = await read_feature_map(components, detection_id)
+    await components.audit.record(Fetched(source, detection_id, "feature_map"))
+    return feature_map
 
 
 async def erase_detection_on_record(components: Components, detection_id: str, source: Source) -> ErasureReceipt:

@@ -1,6 +1,6 @@
 """What an operator can set, by flag or by a `QACONV_*` environment variable. Read once, validated, and passed in."""
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -29,6 +29,16 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(None, description="Private key (PEM) of the certificate.")
     cors_origins: tuple[str, ...] = Field(
         (), description='Origins whose web pages may call, as JSON: ["https://console.example"].'
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        (),
+        description="Names, without port, that a service without API keys beyond loopback may be called by, besides "
+        'localhost and addresses, as JSON: ["qaconv"]; without them any, so that a web page may lead a browser here.',
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="Addresses or networks of proxies whose X-Forwarded-For says where a request comes from, as JSON: "
+        '["10.0.0.2"]; without them it is never believed.',
     )
     data_dir: Path = Field(Path("qaconv-data"), description="Directory of the records; made if it is not there.")
     redis_url: str | None = Field(None, description="Redis to use; without it the service runs a private one.")
@@ -90,6 +100,16 @@ class Settings(BaseSettings):
                     "https://console.example or http://127.0.0.1:3000, in small letters, with neither path nor wildcard"
                 )
         return origins
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            try:
+                ip_network(proxy)
+            except ValueError as error:
+                raise ValueError(f"{error}: give an address, such as 10.0.0.2, or a network, 10.0.0.0/24") from None
+        return proxies
 
     @model_validator(mode="after")
     def _refuse_an_open_door(self) -> Self:

@@ -23,6 +23,8 @@ class KeyDescription:
         requests_per_minute: None: not limited.
         created_at: with a time zone, as `expires_at`.
         expires_at: from then on it is refused; None: never.
+        secret_fingerprint: tells one secret from another: 16 hexadecimal digits of the SHA-256 of its hash. Who puts
+            another secret under the ID of a key is seen by it.
     """
 
     key_id: str
@@ -31,6 +33,7 @@ class KeyDescription:
     requests_per_minute: int | None
     created_at: datetime
     expires_at: datetime | None
+    secret_fingerprint: str
 
     def is_expired(self, now: datetime) -> bool:
         """Whether the key's time is over."""
@@ -67,8 +70,16 @@ def create_key(
 ) -> tuple[str, ApiKey]:
     """A new key: its text, which is nowhere kept, and what is stored of it."""
     key_id, secret = secrets.token_hex(_ID_BYTES), secrets.token_urlsafe(_SECRET_BYTES)
-    description = KeyDescription(key_id, name, scopes, requests_per_minute, created_at, expires_at)
-    return f"qaconv_{key_id}_{secret}", ApiKey(description, _hash(secret))
+    secret_sha256 = _hash(secret)
+    description = KeyDescription(
+        key_id, name, scopes, requests_per_minute, created_at, expires_at, fingerprint_secret(secret_sha256)
+    )
+    return f"qaconv_{key_id}_{secret}", ApiKey(description, secret_sha256)
+
+
+def fingerprint_secret(secret_sha256: bytes) -> str:
+    """The `secret_fingerprint` of a key."""
+    return hashlib.sha256(secret_sha256).hexdigest()[:16]
 
 
 def parse_key(text: str) -> PresentedKey | None:

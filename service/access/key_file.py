@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from service.access.api_key import ApiKey, KeyDescription
+from service.access.api_key import ApiKey, KeyDescription, fingerprint_secret
 from service.access.scope import Scope
 
 # Some thousands of keys. More is another kind of file.
@@ -221,6 +221,7 @@ class _StoredKey(BaseModel):
         )
 
     def to_key(self) -> ApiKey:
+        secret_sha256 = bytes.fromhex(self.secret_sha256)
         description = KeyDescription(
             self.key_id,
             self.name,
@@ -228,8 +229,9 @@ class _StoredKey(BaseModel):
             self.requests_per_minute,
             self.created_at,
             self.expires_at,
+            fingerprint_secret(secret_sha256),
         )
-        return ApiKey(description, bytes.fromhex(self.secret_sha256))
+        return ApiKey(description, secret_sha256)
 
 
 class _File(BaseModel):

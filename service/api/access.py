@@ -31,9 +31,13 @@ def add_access_middleware(application: FastAPI, settings: Settings, key_ring: Ke
             allow_headers=_CORS_HEADERS,
             expose_headers=_CORS_EXPOSED,
         )
-    is_private = key_ring is None and is_loopback(settings.host) and not settings.allow_remote_without_keys
+    is_private = is_loopback(settings.host) and not settings.allow_remote_without_keys
+    # A page that is led here by a name that points here has no key: with keys, any name will do.
+    guards_hosts = key_ring is None and (is_private or bool(settings.allowed_hosts))
     application.add_middleware(
-        BrowserGuardMiddleware, allowed_origins=settings.cors_origins, is_host_loopback=is_private
+        BrowserGuardMiddleware,
+        allowed_origins=settings.cors_origins,
+        allowed_hosts=settings.allowed_hosts if guards_hosts else None,
     )
     application.add_middleware(SecurityHeadersMiddleware, has_tls=settings.tls_certificate is not None)
 

@@ -56,8 +56,9 @@ class _Names:
 )
 async def post_batch(request: Request, components: RunningComponents) -> BatchAnswer:
     """Each item succeeds or fails by itself, with the status and the problem that its own PUT or POST would have."""
-    form = await read_form(request, BatchForm, _form_limits(components.settings))
-    items = _read_manifest(form.manifest, components.settings.max_batch_items)
+    limits = _form_limits(components.settings)
+    form = await read_form(request, BatchForm, limits)
+    items = _read_manifest(form.manifest, limits.max_text_bytes, components.settings.max_batch_items)
     _refuse_stray_files(items, form.images)
     detections = _read_items(items, form.images)
     deadline = request.state.deadline - components.settings.request_timeout_seconds * _ANSWERING_SHARE
@@ -78,8 +79,11 @@ def _form_limits(settings: Settings) -> FormLimits:
     )
 
 
-def _read_manifest(manifest: str | UploadedFile, max_items: int) -> list[Any]:
+def _read_manifest(manifest: str | UploadedFile, max_bytes: int, max_items: int) -> list[Any]:
     text = manifest if isinstance(manifest, str) else manifest.content
+    # Of a text the parser of forms has seen to it; a file may be as long as the body.
+    if len(text) > max_bytes:
+        raise LimitExceeded(f"the manifest has {len(text)} bytes, at most {max_bytes} are taken: send several batches")
     try:
         items = parse_json(text)
     except ValueError as error:

@@ -6,6 +6,7 @@ name as the host). Programs other than browsers send neither header, or the righ
 """
 
 from collections.abc import Collection
+from ipaddress import ip_address
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -22,17 +23,18 @@ _FOREIGN_SITES = ("cross-site", "same-site")
 class BrowserGuardMiddleware:
     """Answers 403 to a request of a page that is neither the service's own nor of an allowed origin."""
 
-    def __init__(self, app: ASGIApp, allowed_origins: Collection[str], *, is_host_loopback: bool) -> None:
+    def __init__(self, app: ASGIApp, allowed_origins: Collection[str], allowed_hosts: Collection[str] | None) -> None:
         """Guards an application.
 
         Args:
             app: what is guarded.
             allowed_origins: of pages that may call, exactly as browsers write them.
-            is_host_loopback: whether every Host must be a loopback name or address.
+            allowed_hosts: what every Host must be, besides a loopback name or address; None: anything. Where there
+                are some, any address will do too: it is names that are made to point here.
         """
         self._app = app
         self._allowed_origins = frozenset(allowed_origins)
-        self._is_host_loopback = is_host_loopback
+        self._allowed_hosts = None if allowed_hosts is None else frozenset(map(str.lower, allowed_hosts))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request, or passes on what is none."""
@@ -44,11 +46,11 @@ class BrowserGuardMiddleware:
     def _find_objection(self, scope: Scope) -> str | None:
         headers = Headers(scope=scope)
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
-        if self._is_host_loopback and not (hosts and all(is_loopback(_name(host)) for host in hosts)):
+        if self._allowed_hosts is not None and not (hosts and all(map(self._may_be_called, hosts))):
             return (
                 f"Host is {_quote(hosts)}, and a service without API keys answers to loopback names alone: call it by "
                 "127.0.0.1, give it keys (--api-keys-file), or say --allow-remote-without-keys if something in front "
-                "of it decides who may ask"
+                "of it decides who may ask, and there name the Host in QACONV_ALLOWED_HOSTS"
             )
         for origin in origins:
             if origin not in self._allowed_origins and not _is_own(origin, hosts):
@@ -60,6 +62,12 @@ class BrowserGuardMiddleware:
                 "a page of another site may not load this: name its origin in QACONV_CORS_ORIGINS, and let it use CORS"
             )
         return None
+
+    def _may_be_called(self, host: str) -> bool:
+        name = _name(host)
+        if self._allowed_hosts:
+            return name in self._allowed_hosts or name == "localhost" or _is_address(name)
+        return is_loopback(name)
 
 
 def _is_own(origin: str, hosts: list[str]) -> bool:
@@ -78,6 +86,14 @@ def _is_visit(scope: Scope, headers: Headers) -> bool:
         and headers.get("sec-fetch-mode") == "navigate"
         and headers.get("sec-fetch-dest") == "document"
     )
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _name(host: str) -> str:

@@ -27,8 +27,13 @@ from service.components import Components
 from service.errors import DetectionNotFound, FieldError
 from service.inference.feature_extraction import FeatureMap
 from service.ingest_detection import IngestedDetection, NewDetection, ingest_detection
-from service.on_record import erase_detection_on_record, erase_detections_on_record
-from service.read_detections import list_detections, read_crop, read_feature_map, read_metadata
+from service.on_record import (
+    erase_detection_on_record,
+    erase_detections_on_record,
+    read_crop_on_record,
+    read_feature_map_on_record,
+)
+from service.read_detections import list_detections, read_metadata
 
 _INGEST_ERRORS = declare_problems(*IMAGE_ERRORS, *STORING_ERRORS)
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -125,13 +130,13 @@ async def post_erase(request: Request, components: RunningComponents) -> EraseAn
     response_description="The image file.",
     responses={
         200: {"content": {"image/jpeg": _BINARY, "image/png": _BINARY, "image/webp": _BINARY}},
-        **declare_problems(DetectionNotFound),
+        **declare_problems(DetectionNotFound, *STORING_ERRORS),
     },
     dependencies=[requires(Scope.READ), *_no_query],
 )
-async def get_image(detection_id: DetectionIdInPath, components: RunningComponents) -> Response:
-    """Byte for byte, EXIF data included."""
-    crop = await read_crop(components, detection_id)
+async def get_image(detection_id: DetectionIdInPath, request: Request, components: RunningComponents) -> Response:
+    """Byte for byte, EXIF data included. The audit record says who fetched it."""
+    crop = await read_crop_on_record(components, detection_id, source_of(request))
     return Response(crop.content, media_type=crop.media_type)
 
 
@@ -142,13 +147,13 @@ async def get_image(detection_id: DetectionIdInPath, components: RunningComponen
     response_description="float16, [d, h, w], of the model that the detection's model_fingerprint names.",
     responses={
         200: {"content": {"application/octet-stream": _BINARY}},
-        **declare_problems(DetectionNotFound),
+        **declare_problems(DetectionNotFound, *STORING_ERRORS),
     },
     dependencies=[requires(Scope.READ), *_no_query],
 )
-async def get_feature_map(detection_id: DetectionIdInPath, components: RunningComponents) -> Response:
-    """ℓ2-normalised over the channels at every location."""
-    content = _to_npy(await read_feature_map(components, detection_id))
+async def get_feature_map(detection_id: DetectionIdInPath, request: Request, components: RunningComponents) -> Response:
+    """ℓ2-normalised over the channels at every location. The audit record says who fetched it."""
+    content = _to_npy(await read_feature_map_on_record(components, detection_id, source_of(request)))
     disposition = f'attachment; filename="{detection_id}.npy"'
     return Response(content, media_type="application/octet-stream", headers={"Content-Disposition": disposition})
 

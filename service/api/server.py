@@ -12,7 +12,7 @@ from prometheus_client import disable_created_metrics
 
 from service.api.application import create_application
 from service.api.guarded_connections import ConnectionLimits, guard_connections
-from service.api.tls import ServedCertificate
+from service.api.tls import ServedCertificate, limit_handshakes
 from service.log_lines import configure_logging
 from service.settings import Settings
 
@@ -51,6 +51,9 @@ def serve(settings: Settings) -> None:
                 lifespan="off",
                 server_header=False,
                 ws="none",
+                # Uvicorn's own default believes every program on this machine where a request comes from.
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=list(settings.trusted_proxies),
                 timeout_graceful_shutdown=settings.shutdown_timeout_seconds,
             )
             configuration.load()
@@ -60,6 +63,8 @@ def serve(settings: Settings) -> None:
                 "qaconv_http_connections", "Open connections.", lambda: len(server.server_state.connections)
             )
             with asyncio.Runner(loop_factory=configuration.get_loop_factory()) as runner:
+                if certificate:
+                    limit_handshakes(runner.get_loop(), settings.header_timeout_seconds)
                 runner.run(_serve(application, server, listener, certificate))
     except KeyboardInterrupt:
         pass  # The server ended as it was told to; uvicorn raises the signal again when it is done.

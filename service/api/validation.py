@@ -1,6 +1,7 @@
 """Turns what pydantic found wrong into the service's field errors."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -9,6 +10,9 @@ from service.api.fields import UploadedFile, show_value
 from service.errors import FieldError, InvalidField
 
 Model = TypeVar("Model", bound=BaseModel)
+
+# Of more fields that are unknown, the first show what is wrong; to name each of a million takes half a minute.
+_NAMED_UNKNOWN_FIELDS = 20
 
 
 def validate_fields(model: type[Model], values: Mapping[str, Any], known_errors: Sequence[FieldError] = ()) -> Model:
@@ -20,10 +24,10 @@ def validate_fields(model: type[Model], values: Mapping[str, Any], known_errors:
         known_errors: what is known to be wrong already; reported together with what is found.
 
     Raises:
-        InvalidField: names every field that is missing, unknown or out of range.
+        InvalidField: names every field that is missing or out of range, and the first that are unknown.
     """
     try:
-        validated = model.model_validate(values)
+        validated = model.model_validate(_without_most_unknown(model, values))
     except ValidationError as error:
         known_fields = {wrong.field for wrong in known_errors}
         _, found = describe_validation_errors(error.errors(include_url=False))
@@ -31,6 +35,13 @@ def validate_fields(model: type[Model], values: Mapping[str, Any], known_errors:
     if known_errors:
         raise invalid_fields(*known_errors)
     return validated
+
+
+def _without_most_unknown(model: type[BaseModel], values: Mapping[str, Any]) -> Mapping[str, Any]:
+    if len(values) <= len(model.model_fields) + _NAMED_UNKNOWN_FIELDS:
+        return values
+    unknown = islice((name for name in values if name not in model.model_fields), _NAMED_UNKNOWN_FIELDS)
+    return {name: values[name] for name in (*(model.model_fields.keys() & values.keys()), *unknown)}
 
 
 def invalid_fields(*errors: FieldError) -> InvalidField:

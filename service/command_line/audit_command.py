@@ -70,7 +70,7 @@ def show_command(
     data_dir: _DataDir = _DEFAULT_DATA_DIR,
     event: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Only these: search, compare, erased, keys_changed, … Repeatable."),
+        typer.Option(metavar="NAME", help="Only these: search, compare, fetch, erased, keys_changed, … Repeatable."),
     ] = None,
     time_from: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="From this time on: RFC 3339 or Unix seconds.")

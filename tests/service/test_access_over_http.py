@@ -1,5 +1,6 @@
 """Who gets in, asked of real services in processes of their own."""
 
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -340,3 +341,21 @@ def test_beyond_loopback_a_key_is_needed_to_start(
     add_key(key_file, Scope.READ)
     service = start_service(api_keys_file=key_file, host="0.0.0.0")
     assert httpx.get(f"{service.url}/v1/model").status_code == 401
+
+
+def test_a_client_does_not_choose_the_address_that_is_on_record(start_service: StartService, tmp_path: Path) -> None:
+    forged = {"X-Forwarded-For": "203.0.113.7", "Forwarded": "for=203.0.113.7", "X-Real-IP": "203.0.113.7"}
+    for proxies, address in (("[]", "127.0.0.1"), ('["127.0.0.1"]', "203.0.113.7")):
+        service = start_service(trusted_proxies=proxies)
+        httpx.post(f"{service.url}/v1/search", data={"detection_id": "nobody"}, headers=forged)
+        (segment,) = (tmp_path / "service" / "audit").glob("*.jsonl")
+        searches = [json.loads(line) for line in segment.read_text().splitlines() if '"event":"search"' in line]
+        assert searches[-1]["source"]["address"] == address
+        service.stop()
+
+
+def test_a_service_beyond_loopback_without_keys_may_be_told_its_names(start_service: StartService) -> None:
+    service = start_service(host="0.0.0.0", allow_remote_without_keys=True, allowed_hosts='["qaconv"]')
+    url = service.url.replace("0.0.0.0", "127.0.0.1")
+    for host, status in (("qaconv:8000", 200), ("localhost:8000", 200), ("led-here.example:8000", 403)):
+        assert httpx.get(f"{url}/v1/gallery", headers={"Host": host}).status_code == status

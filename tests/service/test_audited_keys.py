@@ -1,5 +1,6 @@
 """Changes of the API keys on record, those made while no service ran too."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,9 +17,9 @@ pytestmark = pytest.mark.anyio
 
 MADE = datetime(2026, 11, 20, tzinfo=UTC)
 CONSOLE = KeyDescription(
-    "0000000a", "console", frozenset({Scope.SEARCH, Scope.READ}), 300, MADE, datetime(2027, 1, 1, tzinfo=UTC)
+    "0000000a", "console", frozenset({Scope.SEARCH, Scope.READ}), 300, MADE, datetime(2027, 1, 1, tzinfo=UTC), "5e" * 8
 )
-CAMERA = KeyDescription("0000000b", "camera", frozenset({Scope.INGEST}), None, MADE, None)
+CAMERA = KeyDescription("0000000b", "camera", frozenset({Scope.INGEST}), None, MADE, None, "ca" * 8)
 
 
 async def test_a_change(data_dir: Path) -> None:
@@ -32,6 +33,7 @@ async def test_a_change(data_dir: Path) -> None:
         "key_id": "0000000a",
         "name": "console",
         "scopes": ["read", "search"],
+        "secret_fingerprint": "5e" * 8,
         "requests_per_minute": 300,
         "expires_at": "2027-01-01T00:00:00.000000Z",
     }
@@ -61,3 +63,12 @@ async def test_changes_while_no_service_ran(data_dir: Path) -> None:
     assert [len(entry["after"]) for entry in changes] == [1, 2, 0]
     assert all(entry["while_down"] for entry in changes)
     assert find_last(audit.directory, "search") is None
+
+
+async def test_another_secret_under_the_same_id(data_dir: Path) -> None:
+    audit = AuditLog.open(data_dir)
+    await KeysOnRecord(audit)(None, [CONSOLE])
+    await KeysOnRecord(audit)(None, [replace(CONSOLE, secret_fingerprint="0f" * 8)])
+    audit.close()
+    _, changed = read_record(data_dir)
+    assert [changed[state][0]["secret_fingerprint"] for state in ("before", "after")] == ["5e" * 8, "0f" * 8]

@@ -115,6 +115,13 @@ def test_a_manifest_that_is_no_array(service_client: httpx.Client, manifest: obj
     assert [error["field"] for error in response.json()["errors"]] == ["manifest"]
 
 
+def test_a_manifest_that_is_too_long_is_refused_before_it_is_read(service_client: httpx.Client) -> None:
+    parts = [("manifest", ("manifest.json", b"[" + b" " * 2**21 + b"]")), ("images", ("a", crop_file(1)))]
+    response = service_client.post("/v1/detections:batch", files=parts)
+    assert response.status_code == 413
+    assert "the manifest has 2097154 bytes" in response.json()["detail"]
+
+
 def test_a_file_that_no_item_names_is_not_lost_silently(service_client: httpx.Client) -> None:
     response = send(service_client, [item("a", detection_id="stray")], [("a", crop_file(1)), ("b.jpg", crop_file(2))])
     assert response.status_code == 422

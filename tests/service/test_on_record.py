@@ -16,6 +16,8 @@ from service.on_record import (
     compare_on_record,
     erase_detection_on_record,
     erase_detections_on_record,
+    read_crop_on_record,
+    read_feature_map_on_record,
     search_on_record,
 )
 from service.records import CandidateFilter, DetectionFilter
@@ -181,7 +183,7 @@ async def test_erasing_many_takes_several_entries(components: Components, monkey
     monkeypatch.setattr("service.on_record._IDS_IN_ONE_ENTRY", 40)
     await asyncio.gather(*(components.writer.put(draw_record(components, f"d{n:03}", n)) for n in range(100)))
     chosen = DetectionFilter(camera_id="c1", time_from_us=at(10))
-    assert await erase_detections_on_record(components, chosen, SOURCE) == 90
+    assert (await erase_detections_on_record(components, chosen, SOURCE)).erased == 90
     first, *done = on_record(components)
     assert first["meant"] == {
         "detection_id": None,
@@ -252,3 +254,20 @@ async def test_nothing_of_a_picture_is_on_record(components: Components) -> None
     assert len(content) < len(picture) + 4000
     for part in (picture[200:208], picture[200:208].hex().encode(), b"/9j/", b"JFIF", b"IHDR"):
         assert part not in content
+
+
+async def test_who_fetched_a_crop_or_a_feature_map(components: Components) -> None:
+    await ingest(components, "a", 1)
+    assert (await read_crop_on_record(components, "a", SOURCE)).content == crop_file(1)
+    await read_feature_map_on_record(components, "a", SOURCE)
+    with pytest.raises(DetectionNotFound):
+        await read_crop_on_record(components, "nobody", SOURCE)
+    told = [(entry["event"], entry["source"], entry["detection_id"], entry["part"]) for entry in on_record(components)]
+    assert told == [("fetch", SAID, "a", "image"), ("fetch", SAID, "a", "feature_map")]
+
+
+async def test_a_crop_that_cannot_be_put_on_record_is_withheld(components: Components) -> None:
+    await ingest(components, "a", 1)
+    components.audit.close()
+    with pytest.raises(Unavailable):
+        await read_crop_on_record(components, "a", SOURCE)

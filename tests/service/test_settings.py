@@ -130,3 +130,11 @@ def test_settings_do_not_change() -> None:
     settings = Settings()
     with pytest.raises(ValidationError, match="frozen"):
         settings.port = 1
+
+
+def test_proxies_are_addresses_or_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QACONV_TRUSTED_PROXIES", '["10.0.0.2", "fd00::/8", "192.0.2.0/24"]')
+    assert Settings().trusted_proxies == ("10.0.0.2", "fd00::/8", "192.0.2.0/24")
+    for wrong in ("*", "proxy.example", "10.0.0.1/24", ""):
+        with pytest.raises(ValidationError, match="give an address"):
+            Settings(trusted_proxies=(wrong,))

@@ -1,5 +1,6 @@
 """TLS, asked of a real service in a process of its own."""
 
+import socket
 import ssl
 import subprocess
 import sys
@@ -126,3 +127,14 @@ def test_a_certificate_that_cannot_be_used_is_told_at_the_start(
     assert "give --tls-key too, or neither" in refusal("--tls-certificate", str(certificate))
     assert "give --tls-certificate too, or neither" in refusal("--tls-key", str(key))
     assert "key values mismatch" in refusal("--tls-certificate", str(certificate), "--tls-key", str(other))
+
+
+def test_a_client_that_begins_no_tls_is_not_waited_for(start_service: StartService, tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    write_certificate(certificate, key, "first")
+    service = start_service(tls_certificate=certificate, tls_key=key, header_timeout_seconds=0.5)
+    url = httpx.URL(service.url)
+    with socket.create_connection((url.host, url.port or 0), timeout=10) as silent:
+        began = time.monotonic()
+        assert silent.recv(1) == b""
+    assert 0.4 < time.monotonic() - began < 5

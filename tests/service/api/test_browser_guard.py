@@ -12,12 +12,10 @@ async def answer() -> str:
     return "answered"
 
 
-def guarded(*allowed_origins: str, is_host_loopback: bool = True) -> httpx.AsyncClient:
+def guarded(*allowed_origins: str, allowed_hosts: tuple[str, ...] | None = ()) -> httpx.AsyncClient:
     application = FastAPI()
     application.add_api_route("/", answer, methods=["GET", "POST", "OPTIONS"])
-    application.add_middleware(
-        BrowserGuardMiddleware, allowed_origins=allowed_origins, is_host_loopback=is_host_loopback
-    )
+    application.add_middleware(BrowserGuardMiddleware, allowed_origins=allowed_origins, allowed_hosts=allowed_hosts)
     return httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://127.0.0.1:8000")
 
 
@@ -49,7 +47,15 @@ async def test_a_name_that_was_made_to_point_here_is_refused(host: str) -> None:
     assert response.status_code == 403
     assert response.json()["type"] == "/problems/forbidden"
     assert "--allow-remote-without-keys" in response.json()["detail"]
-    assert (await guarded(is_host_loopback=False).get("/", headers={"Host": host})).status_code == 200
+    assert (await guarded(allowed_hosts=None).get("/", headers={"Host": host})).status_code == 200
+
+
+async def test_names_that_are_allowed_are_answered_besides_those_of_loopback() -> None:
+    client = guarded(allowed_hosts=("qaconv", "Gallery.example"))
+    for host in ("qaconv:8000", "QACONV", "gallery.example", "[fd00::1]:8000", "10.0.0.7:8000", "localhost"):
+        assert (await client.get("/", headers={"Host": host})).status_code == 200
+    for host in ("evil.example:8000", "qaconv.evil.example", ""):
+        assert (await client.get("/", headers={"Host": host})).status_code == 403
 
 
 async def test_every_host_of_a_request_counts() -> None:

@@ -1,3 +1,4 @@
+import time
 from decimal import Decimal
 
 import pytest
@@ -37,3 +38,11 @@ def test_what_is_not_json_is_a_value_error(text: str | bytes) -> None:
 def test_a_name_that_comes_twice_is_named() -> None:
     with pytest.raises(ValueError, match="'camera_id' twice"):
         parse_json('[{"camera_id": "a", "camera_id": "b"}]')
+
+
+def test_to_find_a_name_that_comes_twice_takes_no_time() -> None:
+    names = ",".join(f'"{number}": 0' for number in range(100_000))
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="'99999' twice"):
+        parse_json(f'{{{names}, "99999": 0}}')
+    assert time.monotonic() - began < 5  # To count each name anew took minutes.
