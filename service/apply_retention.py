@@ -38,9 +38,9 @@ async def apply_retention(components: Components, now_us: int, on_erased: OnEras
     erased: Counter[str] = Counter()
     try:
         for detection_id, camera_id in await asyncio.to_thread(_outlived_set_aside, components, now_us):
-            await components.writer.erase(detection_id)
-            erased[camera_id] += 1
-            await on_erased([detection_id])
+            if await components.writer.erase_set_aside(detection_id):
+                erased[camera_id] += 1
+                await on_erased([detection_id])
         for camera in await components.index.camera_summary():
             for chosen in outlived_filters(components.settings, camera.camera_id, now_us):
                 try:

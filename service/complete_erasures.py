@@ -6,20 +6,25 @@ killed may have left something.
 
 import asyncio
 import logging
+import time
 
 from service.clock import Clock, system_clock
 from service.components import Components
-from service.storage.page_scrubber import ScrubIncomplete
+from service.storage.page_scrubber import ScrubIncomplete, ScrubReport
 
 # So long, erasures that follow each other wait for one scrub together.
 GATHERING_SECONDS = 3.0
 _SECONDS_BETWEEN_CHECKS = 1.0
 _SECONDS_BEFORE_ANOTHER_TRY = 30.0
+# A scrub reads the pages of all records. After one the next rests for so many times as long as it took: the pages of
+# what was erased are not to wait, those of what was only replaced may, and replacements can come without end.
+_REST_BEFORE_ERASURES = 1.0
+_REST_BEFORE_REPLACEMENTS = 19.0
 
 logger = logging.getLogger(__name__)
 
 
-async def complete_erasures(components: Components, clock: Clock = system_clock) -> None:
+async def complete_erasures(components: Components, clock: Clock = system_clock) -> ScrubReport:
     """Scrubs once, now, and completes the receipts of all erasures before it.
 
     Raises:
@@ -38,19 +43,28 @@ async def complete_erasures(components: Components, clock: Clock = system_clock)
         report.zeroed_stretches,
         len(pending),
     )
+    return report
 
 
 async def keep_erasures_complete(components: Components) -> None:
-    """Runs until it is cancelled: a scrub some seconds after each erasure or replacement."""
+    """Runs until it is cancelled: a scrub some seconds after each erasure, and some time after replacements.
+
+    Scrubs take at most half of the time, and a twentieth of it where nothing was erased.
+    """
     task = asyncio.current_task()
     assert task is not None
+    took_seconds = ended = 0.0
     while not task.cancelling():
         await asyncio.sleep(_SECONDS_BETWEEN_CHECKS)
         if not components.store.is_scrub_due:
             continue
+        rest = _REST_BEFORE_ERASURES if components.store.is_erasure_unscrubbed else _REST_BEFORE_REPLACEMENTS
+        if time.monotonic() < ended + rest * took_seconds:
+            continue
         await asyncio.sleep(GATHERING_SECONDS)
         try:
-            await complete_erasures(components)
+            took_seconds = (await complete_erasures(components)).seconds
+            ended = time.monotonic()
         except Exception as error:
             components.scrub.failure = f"bytes of erased detections are still in the data file: {error}"
             is_expected = isinstance(error, ScrubIncomplete)

@@ -90,6 +90,10 @@ class DetectionWriter:
         """
         return await self._to_the_end(self._erase(detection_id, chosen))
 
+    async def erase_set_aside(self, detection_id: str) -> bool:
+        """Erases a damaged record that was set aside; False where there is none, because a sound one replaced it."""
+        return await self._to_the_end(self._erase_set_aside(detection_id))
+
     async def set_aside(self, detection_id: str, reason: str) -> None:
         """Takes a damaged record out of what is served, as an erasure does; nothing if it is sound by now, or gone.
 
@@ -173,6 +177,13 @@ class DetectionWriter:
             with self._unsettled_on_failure(detection_id):
                 await self._remove_from_redis_and_device(detection_id)
             return self._untold.pop(detection_id, None)
+
+    async def _erase_set_aside(self, detection_id: str) -> bool:
+        async with self._lock(detection_id):
+            if await asyncio.to_thread(self._store.get_set_aside, detection_id) is None:
+                return False
+            await self._store.delete([detection_id])  # Redis and the device know it no more
+            return True
 
     async def _set_aside(self, detection_id: str, reason: str) -> None:
         async with self._lock(detection_id):

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import lmdb
@@ -19,8 +20,9 @@ from service.storage.backup_manifest import AUDIT, RECORDS, BackupError, BackupM
 from service.storage.backup_verification import verify_backup
 from service.storage.data_directory_lock import DataDirectoryLock
 from service.storage.detection_store import RESTORING
+from service.storage.durable_directory import make_directory
 from service.storage.durable_files import copy_file, make_private_directory, sync_path
-from service.storage.erasure_entries import read_erasures
+from service.storage.erasure_entries import RecordedErasures, read_erasures
 from service.storage.record_copy import CopiedRecords, copy_records, open_for_reading
 
 _MAY_BE_THERE = {"lock", RESTORING}
@@ -60,8 +62,8 @@ def restore_backup(snapshot: Path, data_dir: Path, erased_since: Path | None = N
     verification = verify_backup(snapshot)
     if verification.faults:
         raise BackupError(f"{snapshot} is damaged and was not restored", *verification.faults)
-    erasures = _Erasures.read(snapshot, erased_since)
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    erasures = _Erasures.read(snapshot, erased_since, _microseconds(verification.manifest.created_at))
+    make_directory(data_dir)
     lock = DataDirectoryLock.acquire(data_dir)
     try:
         _require_empty(data_dir)
@@ -69,7 +71,7 @@ def restore_backup(snapshot: Path, data_dir: Path, erased_since: Path | None = N
         with _restoring(data_dir) as restoring:
             copied = _copy(snapshot, restoring / RECORDS, erasures)
             _copy_audit(snapshot, restoring, verification.manifest)
-            _move_to_its_place(restoring, data_dir)
+        _move_to_its_place(restoring, data_dir)
     finally:
         lock.release()
     return RestoredBackup(copied.records, copied.set_aside, tuple(sorted(copied.left_out)))
@@ -77,22 +79,30 @@ def restore_backup(snapshot: Path, data_dir: Path, erased_since: Path | None = N
 
 @dataclass(frozen=True, slots=True)
 class _Erasures:
-    times_us: dict[str, int]
+    records: tuple[RecordedErasures, ...]
 
     @classmethod
-    def read(cls, snapshot: Path, erased_since: Path | None) -> "_Erasures":
-        times_us: dict[str, int] = {}
+    def read(cls, snapshot: Path, erased_since: Path | None, backup_us: int) -> "_Erasures":
+        records: list[RecordedErasures] = []
         for directory in (snapshot / AUDIT, erased_since):
             if directory is None or (directory == snapshot / AUDIT and not directory.exists()):
                 continue
-            for detection_id, time_us in read_erasures(directory).items():
-                times_us[detection_id] = max(time_us, times_us.get(detection_id, time_us))
-        return cls(times_us)
+            records.append(read_erasures(directory, backup_us))
+        return cls(tuple(records))
 
     def mean(self, detection_id: str, metadata: DetectionMetadata | None) -> bool:
         """Whether a detection was erased after it was ingested; of unknown age, one that ever was erased."""
-        time_us = self.times_us.get(detection_id)
-        return time_us is not None and (metadata is None or metadata.created_at_us < time_us)
+        for record in self.records:
+            time_us = record.times_us.get(detection_id)
+            if time_us is not None and (metadata is None or metadata.created_at_us < time_us):
+                return True
+            if metadata is not None and any(each.matches(metadata) for each in record.unfinished):
+                return True
+        return False
+
+
+def _microseconds(time: datetime) -> int:
+    return (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def _require_empty(data_dir: Path) -> None:

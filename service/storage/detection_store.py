@@ -26,9 +26,9 @@ from service.storage.durable_directory import make_directory, make_environment
 from service.storage.erasure_receipts import ErasureReceipts
 from service.storage.group_commit import GroupCommit
 from service.storage.model_switch import ModelSwitch
+from service.storage.named_databases import MAX_DATABASES
 from service.storage.page_scrubber import PageScrubber, ScrubReport
 from service.storage.record_databases import (
-    MAX_DATABASES,
     UNREADABLE_PAGES,
     DamagedDatabase,
     OnDamaged,
@@ -83,10 +83,10 @@ class DetectionStore:
         self._reserve.hold()
         self._writer = GroupCommit(environment, max_waiting, metrics)
         self.model_switch = ModelSwitch(environment, self._databases, self._write, capacity_bytes)
-        self.receipts = ErasureReceipts(environment, self._write)
+        self.receipts = ErasureReceipts(environment, self._write_with_reserve)
         self._scrubber = PageScrubber(environment)
         # The first scrub is due at once: what an earlier process left is not known.
-        self._scrubs_requested, self._scrubs_served = 1, 0
+        self._scrubs_requested, self._scrubs_served, self._last_erasure = 1, 0, 1
 
     @classmethod
     def open(
@@ -147,9 +147,9 @@ class DetectionStore:
             lmdb.Error: the disk failed; nothing was stored.
         """
         encoded = encode_record(record)
-        is_new = await self._write(lambda transaction: self._put_within_capacity(transaction, encoded))
-        if not is_new:
-            self.request_scrub()
+        is_new, leaves_bytes = await self._write(lambda transaction: self._put_within_capacity(transaction, encoded))
+        if leaves_bytes:
+            self._scrubs_requested += 1
         return is_new
 
     async def delete(self, detection_ids: Sequence[str]) -> list[DetectionMetadata]:
@@ -226,13 +226,19 @@ class DetectionStore:
         return self._databases.get_set_aside(detection_id)
 
     def request_scrub(self) -> None:
-        """Note that something was erased or replaced, whose bytes are still in the file."""
+        """Note that something was erased, whose bytes are still in the file."""
         self._scrubs_requested += 1
+        self._last_erasure = self._scrubs_requested
 
     @property
     def is_scrub_due(self) -> bool:
         """Whether bytes of erased or replaced records may be left in the file."""
         return self._scrubs_served < self._scrubs_requested
+
+    @property
+    def is_erasure_unscrubbed(self) -> bool:
+        """Whether an erasure waits for a scrub, not only what was replaced."""
+        return self._scrubs_served < self._last_erasure
 
     def scrub(self) -> ScrubReport:
         """Overwrite what the file has left of all that was erased or replaced before. Errors: `PageScrubber.scrub`."""
@@ -280,11 +286,13 @@ class DetectionStore:
         """The damaged records that were set aside, ordered by ID. `delete` erases them as it does the others."""
         return self._databases.iterate_set_aside()
 
-    def _put_within_capacity(self, transaction: "lmdb.Transaction[bytes]", record: EncodedRecord) -> bool:
+    def _put_within_capacity(self, transaction: "lmdb.Transaction[bytes]", record: EncodedRecord) -> tuple[bool, bool]:
+        """Whether there was no record of that ID before, and whether anything of one, be it set aside, was replaced."""
+        leaves_bytes = self._databases.has_any(transaction, record.key)
         is_new = self._databases.put(transaction, record)
         if self._databases.used_bytes(transaction) > self._capacity_bytes:
             raise self._capacity_exhausted()
-        return is_new
+        return is_new, leaves_bytes
 
     async def _delete_together(self, keys: Sequence[bytes], *, continues: bool) -> list[DetectionMetadata]:
         return await self._write_with_reserve(
@@ -303,9 +311,10 @@ class DetectionStore:
         try:
             return await self._write(apply, continues=continues)
         except StorageFull:
-            result = await self._write(apply_without_reserve, continues=True)
-            await asyncio.to_thread(self._reserve.hold)
-            return result
+            try:
+                return await self._write(apply_without_reserve, continues=True)
+            finally:
+                await asyncio.to_thread(self._reserve.hold)
 
     async def _write(self, apply: Callable[["lmdb.Transaction[bytes]"], Result], *, continues: bool = False) -> Result:
         try:

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import lmdb
 
+from service.storage.durable_files import sync_path
+
 
 def make_directory(path: Path) -> None:
     """Makes a directory, private to this user, and those above it, and synchronises the entries that are new."""
     missing = [each for each in (path, *path.parents) if not each.exists()]
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     for each in missing:
-        synchronise_directory(each.parent)
+        sync_path(each.parent)
 
 
 def make_environment(path: Path) -> None:
@@ -32,15 +34,6 @@ def make_environment(path: Path) -> None:
     unfinished.mkdir(mode=0o700)
     with lmdb.open(os.fspath(unfinished), mode=0o600) as environment:
         environment.sync(True)
-    synchronise_directory(unfinished)
+    sync_path(unfinished)
     unfinished.rename(path)
-    synchronise_directory(path.parent)
-
-
-def synchronise_directory(path: Path) -> None:
-    """Waits until the entries of a directory are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_path(path.parent)

@@ -4,8 +4,9 @@ They name no detection, are kept on disk so that a pending one outlives the proc
 """
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import takewhile
 from typing import Any, Protocol
 
 import lmdb
@@ -50,6 +51,8 @@ class ErasureReceipts:
         self._environment = environment
         self._receipts = environment.open_db(b"receipts")
         self._write = write
+        # In memory, because every scrub asks for them: there may be a year of receipts, and few of them are pending.
+        self._pending = {each.receipt_id: each for each in self._iterate() if each.completed_at_us is None}
 
     async def add(self, receipt: ErasureReceipt) -> None:
         """Keeps a receipt; never refused for a full queue, because the erasure is done.
@@ -58,12 +61,15 @@ class ErasureReceipts:
             StorageFull, lmdb.Error: the disk; the erasure has no receipt.
         """
         await self._put([receipt])
+        self._pending[receipt.receipt_id] = receipt
 
     async def complete(self, receipts: Sequence[ErasureReceipt], completed_at_us: int) -> None:
         """Notes that nothing is left of what these receipts stand for."""
         for start in range(0, len(receipts), _WRITTEN_TOGETHER):
             part = receipts[start : start + _WRITTEN_TOGETHER]
             await self._put([replace(each, completed_at_us=completed_at_us) for each in part])
+            for each in part:
+                self._pending.pop(each.receipt_id, None)
 
     def get(self, receipt_id: str, now_us: int) -> ErasureReceipt | None:
         """A receipt; None if there is none, or it is older than receipts are kept."""
@@ -74,17 +80,21 @@ class ErasureReceipts:
 
     def pending(self) -> list[ErasureReceipt]:
         """Those that are not complete, oldest first."""
-        with self._environment.begin() as transaction, transaction.cursor(self._receipts) as cursor:
-            receipts = [_decode(key, value) for key, value in cursor]
-        return [receipt for receipt in receipts if receipt.completed_at_us is None]
+        return sorted(self._pending.values(), key=lambda each: each.receipt_id)
 
     async def forget_outlived(self, now_us: int) -> None:
         """Forgets complete receipts that are older than receipts are kept."""
-        with self._environment.begin() as transaction, transaction.cursor(self._receipts) as cursor:
-            receipts = [_decode(key, value) for key, value in cursor]
-        keys = [each.receipt_id.encode() for each in receipts if each.completed_at_us and _is_outlived(each, now_us)]
+        # Their IDs are in the order of time: what follows the first that is kept is kept, too.
+        outlived = takewhile(lambda each: _is_outlived(each, now_us), self._iterate())
+        keys = [each.receipt_id.encode() for each in outlived if each.completed_at_us is not None]
         for start in range(0, len(keys), _WRITTEN_TOGETHER):
             await self._delete(keys[start : start + _WRITTEN_TOGETHER])
+
+    def _iterate(self) -> Iterator[ErasureReceipt]:
+        """All of them, oldest first, in one transaction."""
+        with self._environment.begin() as transaction, transaction.cursor(self._receipts) as cursor:
+            for key, value in cursor:
+                yield _decode(key, value)
 
     async def _put(self, receipts: Sequence[ErasureReceipt]) -> None:
         def apply(transaction: "lmdb.Transaction[bytes]") -> None:

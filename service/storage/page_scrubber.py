@@ -5,7 +5,8 @@ and in memory: buffers of pages are used again without being cleared, and reach 
 
 A scrub takes them in this order, so that nothing erased before it began can come back:
 
-1. the buffers in memory, in a transaction that is given up;
+1. the buffers in memory, in a transaction that is given up (another process that writes does so with its own: see
+   `page_buffers` and `reindex_store`);
 2. the unused bytes inside the pages of the newest snapshot, which a reader pins. LMDB copies a page before it changes
    it: nobody else writes to these, and nobody reads their unused bytes;
 3. the pages that this snapshot does not use, as soon as LMDB itself would use them again: freed by a transaction older
@@ -27,25 +28,21 @@ import numpy as np
 import numpy.typing as npt
 
 from service.storage.lmdb_pages import (
-    HEADER_BYTES,
     InconsistentPages,
     Snapshot,
-    empty_bytes_of,
     free_pages,
     newest_snapshot,
     survey_pages,
 )
+from service.storage.page_buffers import overwrite_buffers
 
-# Buffers of single pages that LMDB may have kept: as many as the largest transaction touched. A group of 64 writes
-# touches some hundred; each is a page of 4 KiB, so that this many are 8 MiB.
-POOLED_PAGES = 2048
 # As many pages are zeroed in a few milliseconds.
 _ZEROED_TOGETHER = 512
 _READ_TOGETHER = 1024
 # Between two portions: the mutex of LMDB is not fair, and a writer that waits shall have its turn.
 _PAUSE_SECONDS = 0.001
 _SECONDS_FOR_READERS = 2.0
-_LARGEST_NODE_BYTES = 2040  # of a page of 4 KiB, with its pointer; two of them fill a page
+_SECONDS_BETWEEN_LOOKS_AT_READERS = 0.02
 
 _logger = logging.getLogger(__name__)
 
@@ -116,30 +113,16 @@ class PageScrubber:
             snapshot = newest_snapshot(descriptor)
             if writer.id() != snapshot.txnid + 1:
                 raise InconsistentPages(f"the newest snapshot is {snapshot.txnid}, and {writer.id() - 1} was committed")
-            self._overwrite_buffers(writer, empty_bytes_of(descriptor, snapshot, snapshot.main_root))
+            self._overwrite_buffers(writer, descriptor)
             reader = self._environment.begin()
         with reader:
             yield snapshot
 
-    def _overwrite_buffers(self, writer: "lmdb.Transaction[bytes]", empty_bytes: int) -> None:
-        """Takes every buffer that LMDB keeps and fills it to the last byte; all of it is given up at the end.
-
-        A value of one whole overflow page takes a buffer and fills it. Erased again, inside a nested transaction, it
-        keeps its buffer until the end. The one other buffer, that of the root, is filled by nodes of the right size.
-        """
-        page_bytes = self._environment.stat()["psize"]
-        whole_page = bytes(page_bytes - HEADER_BYTES)
-        nested = self._environment.begin(write=True, parent=writer)
+    def _overwrite_buffers(self, writer: "lmdb.Transaction[bytes]", descriptor: int) -> None:
         try:
-            for _ in range(POOLED_PAGES):
-                nested.put(b"~", whole_page)
-                nested.delete(b"~")
-            for number, size in enumerate(_node_sizes(empty_bytes)):
-                nested.put(b"~%d" % number, bytes(size))
+            overwrite_buffers(self._environment, writer, descriptor)
         except lmdb.MapFullError:
             raise ScrubIncomplete("the file is full: erase more, or raise QACONV_DISK_CAPACITY_BYTES") from None
-        finally:
-            nested.abort()
 
     def _zero_unused_pages(self, descriptor: int, page_bytes: int, is_left: npt.NDArray[np.bool_]) -> int:
         """Zeroes pages that were not in use when the scrub began, with all beyond the last one; how many."""
@@ -154,8 +137,13 @@ class PageScrubber:
             zeroed += done
             if done:
                 deadline = time.monotonic() + _SECONDS_FOR_READERS
-            elif is_held and time.monotonic() > deadline:
-                raise ScrubIncomplete("a reader, such as a backup, still needs erased pages: they follow when it ends")
+            elif is_held:
+                # No commit here: what it frees could not be used again before the reader ends, and the file would grow.
+                if time.monotonic() > deadline:
+                    raise ScrubIncomplete(
+                        "a reader, such as a backup, still needs erased pages: they follow when it ends"
+                    )
+                time.sleep(_SECONDS_BETWEEN_LOOKS_AT_READERS)
             elif is_left.any():
                 self._make_a_commit()
             time.sleep(_PAUSE_SECONDS)
@@ -211,16 +199,6 @@ class PageScrubber:
             yield writer
         finally:
             writer.abort()
-
-
-def _node_sizes(empty_bytes: int) -> list[int]:
-    """The sizes of values that, under keys of two bytes, fill a page's empty bytes to the last."""
-    overhead = 2 + 8 + 2  # pointer, header, key
-    if empty_bytes < overhead:
-        return []  # too few for a node, and for anything to be told from them
-    count = -(-empty_bytes // _LARGEST_NODE_BYTES)
-    share = empty_bytes // count // 2 * 2
-    return [share - overhead] * (count - 1) + [empty_bytes - share * (count - 1) - overhead]
 
 
 def _runs(pages: npt.NDArray[np.intp]) -> Iterator[tuple[int, int]]:

@@ -17,7 +17,8 @@ import lmdb
 
 from service.records import DetectionMetadata
 from service.storage.durable_files import make_private_directory, sync_path
-from service.storage.record_databases import MAX_DATABASES, UNREADABLE_PAGES, DamagedDatabase, RecordDatabases
+from service.storage.named_databases import CROPS, FEATURE_MAPS, MAX_DATABASES, METADATA, REINDEXED_MAPS, SET_ASIDE
+from service.storage.record_databases import UNREADABLE_PAGES, DamagedDatabase, RecordDatabases
 from service.storage.record_encoding import DamagedRecord, decode_key
 from service.storage.set_aside_encoding import DamagedParts, decode_set_aside, encode_set_aside
 
@@ -31,7 +32,7 @@ _MOST_UNREADABLE = 16
 _OVERHEAD_BYTES = 4 * 2**20
 # Address space, not memory: more than a service lets its records grow to while they are read.
 _ADDRESS_BYTES = 2**42
-_OUR_DATABASES = {b"metadata", b"feature_maps", b"crops", b"set_aside"}
+_RECORDS = {METADATA, FEATURE_MAPS, CROPS, SET_ASIDE, REINDEXED_MAPS}
 
 
 @dataclass(slots=True)
@@ -160,8 +161,8 @@ class _Copying:
         self._from = RecordDatabases(source)
         self._to = RecordDatabases(target)
         self._copied = CopiedRecords()
-        # What other parts of the service keep by detection ID beside the records.
-        others = [name for name in _database_names(source) if name not in _OUR_DATABASES]
+        # What other parts of the service keep beside the records, under keys of their own.
+        others = [name for name in _database_names(source) if name not in _RECORDS]
         self._others = [(source.open_db(name), target.open_db(name)) for name in others]
 
     def run(self) -> CopiedRecords:
@@ -195,6 +196,7 @@ class _Copying:
             self._copied.left_out.append(metadata.detection_id)
             return
         self._to.put(writing, record)
+        self._to.reindexed.put_encoded(writing, key, self._from.reindexed.get_encoded(reading, key))
         self._copied.records += 1
         self._copied.models[metadata.model_fingerprint] += 1
 
@@ -211,11 +213,9 @@ class _Copying:
         return True
 
     def _copy_others(self, reading: "lmdb.Transaction[memoryview]", writing: "lmdb.Transaction[bytes]") -> None:
-        left_out = set(self._copied.left_out)
         for source, target in self._others:
             for key, value in reading.cursor(source):
-                if decode_key(bytes(key)) not in left_out:
-                    writing.put(bytes(key), bytes(value), db=target)
+                writing.put(bytes(key), bytes(value), db=target)
 
 
 def _database_names(environment: lmdb.Environment) -> list[bytes]:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.records import DetectionMetadata, DetectionRecord
+from service.storage.named_databases import CROPS, FEATURE_MAPS, METADATA, SET_ASIDE, open_if_there
 from service.storage.record_encoding import (
     DamagedRecord,
     EncodedRecord,
@@ -32,9 +33,6 @@ from service.storage.set_aside_encoding import DamagedParts, SetAsideRecord, dec
 
 Item = TypeVar("Item")
 OnDamaged = Callable[[str, str], None]
-
-# How many named databases an environment may have; a table of that size is kept in memory.
-MAX_DATABASES = 16
 
 # Read transactions are kept short, because pages that a reader may still see cannot be used again: 1,000 metadata
 # are below a megabyte, 32 whole records about two.
@@ -67,13 +65,14 @@ class RecordDatabases:
 
     def __init__(self, environment: lmdb.Environment) -> None:
         self._environment = environment
-        self._metadata = environment.open_db(b"metadata")
-        self._feature_maps = environment.open_db(b"feature_maps")
-        self._crops = environment.open_db(b"crops")
-        self._set_aside = _open_set_aside(environment)
+        self._metadata = environment.open_db(METADATA)
+        self._feature_maps = environment.open_db(FEATURE_MAPS)
+        self._crops = environment.open_db(CROPS)
+        self._set_aside = open_if_there(environment, SET_ASIDE)
         self._parts = (self._metadata, self._feature_maps, self._crops)
-        self._all = self._parts if self._set_aside is None else (*self._parts, self._set_aside)
         self.reindexed = ReindexedMaps(environment)
+        others = (self._set_aside, self.reindexed.database)
+        self._all = (*self._parts, *(each for each in others if each is not None))
 
     def put(self, transaction: "lmdb.Transaction[bytes]", record: EncodedRecord) -> bool:
         """Write a record, also in the place of a damaged one; True if there was none of that ID before.
@@ -136,7 +135,7 @@ class RecordDatabases:
 
         Free pages within the file do not count: the next records take them.
         """
-        statistics = [transaction.stat(database) for database in (*self._all, self.reindexed.database)]
+        statistics = [transaction.stat(database) for database in self._all]
         pages = sum(each["branch_pages"] + each["leaf_pages"] + each["overflow_pages"] for each in statistics)
         return pages * statistics[0]["psize"]
 
@@ -163,7 +162,11 @@ class RecordDatabases:
         """Whether there is anything of a detection, sound, damaged or set aside."""
         key = encode_key(detection_id)
         with self._environment.begin(buffers=True) as transaction, self._reading_pages():
-            return any(transaction.get(key, db=database) is not None for database in self._all)
+            return self.has_any(transaction, key)
+
+    def has_any(self, transaction: "lmdb.Transaction[Any]", key: bytes) -> bool:
+        """`holds`, in a transaction."""
+        return any(transaction.get(key, db=database) is not None for database in self._all)
 
     def require_sound(self, detection_id: str) -> None:
         """Raises DamagedRecord unless all parts of a detection can be read, or none is there."""
@@ -379,7 +382,6 @@ class RecordDatabases:
     def _remove(self, transaction: "lmdb.Transaction[bytes]", key: bytes) -> None:
         for database in self._all:
             transaction.delete(key, db=database)
-        self.reindexed.delete(transaction, key)
 
     def _record_it_is_for(
         self, transaction: "lmdb.Transaction[bytes]", reindexed: ReindexedMap
@@ -407,14 +409,6 @@ class RecordDatabases:
             yield
         except UNREADABLE_PAGES as error:
             raise DamagedDatabase.found_in(self._environment.path(), error) from None
-
-
-def _open_set_aside(environment: lmdb.Environment) -> lmdb._Database | None:
-    """None in an environment of the first format that is only read."""
-    try:
-        return environment.open_db(b"set_aside")
-    except (lmdb.ReadonlyError, lmdb.NotFoundError):
-        return None
 
 
 def _after(key: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """How large LMDB's memory map is for a capacity. Every process that writes to the records has to use the same."""
 
-from service.storage.page_scrubber import POOLED_PAGES
+from service.storage.page_buffers import POOLED_PAGES
 
 # Kept back of the memory map, and of the disk, so that a full store can still be emptied.
 RESERVE_BYTES = 4 * 2**20

@@ -19,6 +19,8 @@ import numpy.typing as npt
 from service.errors import StorageFull
 from service.records import DetectionMetadata, DetectionRecord
 from service.storage.gallery_model import GalleryModel, GalleryModelEntry
+from service.storage.named_databases import MAX_DATABASES
+from service.storage.page_buffers import overwrite_buffers
 from service.storage.record_databases import OnDamaged, RecordDatabases
 from service.storage.record_encoding import DamagedRecord
 from service.storage.record_map_size import map_size_bytes
@@ -26,7 +28,6 @@ from service.storage.reindexed_maps import ReindexedMap, crop_digest
 
 Result = TypeVar("Result")
 
-_LARGEST_NUMBER_OF_DATABASES = 8
 _DROPPED_IN_ONE_TRANSACTION = 64
 
 
@@ -64,9 +65,7 @@ class ReindexStore:
         if not (records_dir / "data.mdb").is_file():
             raise NoGallery(f"there are no records in {data_dir}: name the data directory of a service (--data-dir)")
         try:
-            environment = lmdb.open(
-                os.fspath(records_dir), map_size=0, max_dbs=_LARGEST_NUMBER_OF_DATABASES, mode=0o600, create=False
-            )
+            environment = lmdb.open(os.fspath(records_dir), map_size=0, max_dbs=MAX_DATABASES, mode=0o600, create=False)
         except lmdb.Error as error:
             raise NoGallery(f"the records in {data_dir} cannot be opened as this user, or at all: {error}") from None
         try:
@@ -158,6 +157,7 @@ class ReindexStore:
     def _writing(self) -> Iterator["lmdb.Transaction[bytes]"]:
         self._keep_to_capacity()
         try:
+            self._overwrite_buffers()
             with self._environment.begin(write=True) as transaction:
                 yield transaction
         except lmdb.MapFullError:
@@ -168,6 +168,16 @@ class ReindexStore:
                     f"the disk of {self._environment.path()} is full: free space on it, and run the same command again"
                 ) from None
             raise
+
+    def _overwrite_buffers(self) -> None:
+        """Lest pages of this transaction hold what an earlier one had, and the service erased meanwhile."""
+        descriptor = os.open(Path(self._environment.path()) / "data.mdb", os.O_RDONLY | os.O_CLOEXEC)
+        writer = self._environment.begin(write=True)
+        try:
+            overwrite_buffers(self._environment, writer, descriptor)
+        finally:
+            writer.abort()
+            os.close(descriptor)
 
     def _read(self, read: Callable[["lmdb.Transaction[bytes]"], Result]) -> Result:
         def in_transaction() -> Result:

@@ -8,6 +8,7 @@ import lmdb
 import numpy as np
 import numpy.typing as npt
 
+from service.storage.named_databases import REINDEXED_MAPS, open_if_there
 from service.storage.record_encoding import DamagedRecord, decode_feature_map, encode_feature_map
 
 # Magic, SHA-256 of what follows, fingerprint, SHA-256 of the crop; then the map as a record has it.
@@ -38,10 +39,13 @@ def crop_digest(crop: bytes) -> bytes:
 
 
 class ReindexedMaps:
-    """The `database` of these maps, by detection ID, inside transactions that others begin."""
+    """The `database` of these maps, by detection ID, inside transactions that others begin.
+
+    It is None in an environment that is only read, and that no service of these maps has written to.
+    """
 
     def __init__(self, environment: lmdb.Environment) -> None:
-        self.database = environment.open_db(b"reindexed_maps")
+        self.database = open_if_there(environment, REINDEXED_MAPS)
 
     def put(self, transaction: "lmdb.Transaction[bytes]", reindexed: ReindexedMap) -> None:
         """Keep a map, in place of any other of that detection."""
@@ -64,6 +68,15 @@ class ReindexedMaps:
             return None
         return ReindexedMap(detection_id, fingerprint.hex(), crop_sha256, feature_map)
 
+    def get_encoded(self, transaction: "lmdb.Transaction[memoryview]", key: bytes) -> bytes:
+        """The bytes of a detection's map as they are, unchecked; empty where there is none."""
+        return b"" if self.database is None else bytes(transaction.get(key, db=self.database) or b"")
+
+    def put_encoded(self, transaction: "lmdb.Transaction[bytes]", key: bytes, value: bytes) -> None:
+        """Keep what `get_encoded` gave."""
+        if value:
+            transaction.put(key, value, db=self.database)
+
     def delete(self, transaction: "lmdb.Transaction[bytes]", key: bytes) -> None:
         """Drop the map of a detection, if there is one."""
         transaction.delete(key, db=self.database)
@@ -80,4 +93,4 @@ class ReindexedMaps:
 
     def count(self, transaction: "lmdb.Transaction[bytes]") -> int:
         """How many maps there are."""
-        return transaction.stat(self.database)["entries"]
+        return 0 if self.database is None else transaction.stat(self.database)["entries"]

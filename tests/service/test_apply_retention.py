@@ -5,12 +5,14 @@ from collections.abc import Sequence
 
 import pytest
 
+from service import apply_retention as apply_retention_module
 from service.apply_retention import apply_retention
 from service.components import Components, open_components
 from service.errors import Unavailable
 from service.recover_gallery import recover_gallery
 from service.settings import Settings
 from tests.service.stoppable_redis import StoppableRedis
+from tests.service.storage.erasable_records import change_value
 from tests.service.stored_crops import at, check_agreement, draw_record
 
 pytestmark = pytest.mark.anyio
@@ -27,10 +29,10 @@ async def put(components: Components, detection_id: str, camera_id: str, seconds
 
 
 async def test_each_camera_has_its_age(components: Components, caplog: pytest.LogCaptureFixture) -> None:
-    told: list[tuple[str, list[str]]] = []
+    told: list[list[str]] = []
 
-    async def on_erased(event: str, detection_ids: Sequence[str]) -> None:
-        told.append((event, sorted(detection_ids)))
+    async def on_erased(detection_ids: Sequence[str]) -> None:
+        told.append(sorted(detection_ids))
 
     for camera in ("c1", "c2", "c3"):
         for seconds in (0, 50, 95):
@@ -53,7 +55,7 @@ async def test_each_camera_has_its_age(components: Components, caplog: pytest.Lo
     assert await apply_retention(components, at(100), on_erased) == {"c1": 2}
     assert await check_agreement(components) == ["c1-50", "c1-95", "c2-95", "c3-0", "c3-50", "c3-95"]
     assert await apply_retention(components, at(100), on_erased) == {}
-    assert told == [("retention", ["c2-0", "c2-50"]), ("retention", ["another-model", "c1-0"])]
+    assert told == [["c2-0", "c2-50"], ["another-model", "c1-0"]]
     assert "2 detections of camera c2" in caplog.text
     assert "c2-0" not in caplog.text
     assert components.store.is_scrub_due
@@ -104,3 +106,21 @@ async def test_without_redis_a_sweep_fails_and_the_next_does_its_work(
             assert await check_agreement(components) == []
     finally:
         redis.kill()
+
+
+async def test_a_sound_record_in_the_place_of_an_old_one_set_aside_is_kept(
+    components: Components, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It arrives after the sweep has looked."""
+    await put(components, "a", "c2", 0, created_at_us=at(0))
+    await put(components, "b", "c2", 0, created_at_us=at(0))
+    for name in "ab":
+        change_value(components.store, b"crops", name.encode(), b"what is no crop of it")
+        await components.writer.set_aside(name, "its crop is another")
+    outlived = apply_retention_module._outlived_set_aside(components, at(20))
+    assert outlived == [("a", "c2"), ("b", "c2")]
+    monkeypatch.setattr(apply_retention_module, "_outlived_set_aside", lambda *_: outlived)
+    await put(components, "a", "c2", 19, created_at_us=at(19))
+    assert await apply_retention(components, at(20)) == {"c2": 1}
+    assert await check_agreement(components) == ["a"]
+    assert components.store.count_set_aside() == 0

@@ -1,11 +1,13 @@
 """Receipts: pending until a scrub that began after the erasure has ended, and forgotten after a year."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from service import complete_erasures as complete_erasures_module
 from service.complete_erasures import complete_erasures
 from service.components import Components
 from service.erase_detections import erase_detection, erase_detections, read_receipt
@@ -24,7 +26,7 @@ async def test_a_receipt_is_completed_by_the_scrub_that_follows(components: Comp
     for number in range(3):
         await components.writer.put(draw_record(components, f"d{number}", number))
     one = await erase_detection(components, "d0", lambda: at(1))
-    two = await erase_detections(components, DetectionFilter(camera_id="c1"), lambda: at(2))
+    two = await erase_detections(components, DetectionFilter(camera_id="c1"), clock=lambda: at(2))
     assert (one.erased, two.erased) == (1, 2)
     assert (await read_receipt(components, one.receipt_id, lambda: at(3))).completed_at_us is None
     await complete_erasures(components, lambda: at(4))
@@ -120,3 +122,33 @@ async def test_the_same_erasure_again_succeeds_where_the_first_failed_after_the_
 
 def _fail(_: Sequence[str]) -> list[DetectionMetadata]:
     raise OSError("the device failed")
+
+
+async def test_replacements_wait_for_longer_than_erasures(
+    components: Components, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scrub of half a second: ten seconds of rest before what was only replaced, half a second before an erasure."""
+    scrubs: list[float] = []
+    store = components.store
+
+    async def scrub(_components: Components) -> ScrubReport:
+        scrubs.append(time.monotonic())
+        store._scrubs_served = store._scrubs_requested
+        return ScrubReport(0, 0, 0.5)
+
+    monkeypatch.setattr(complete_erasures_module, "complete_erasures", scrub)
+    monkeypatch.setattr(complete_erasures_module, "_SECONDS_BETWEEN_CHECKS", 0.01)
+    monkeypatch.setattr(complete_erasures_module, "GATHERING_SECONDS", 0.0)
+    keeping = asyncio.create_task(complete_erasures_module.keep_erasures_complete(components))
+    try:
+        await asyncio.sleep(0.2)
+        for number in range(2):
+            await components.writer.put(draw_record(components, "a", number))
+        await asyncio.sleep(0.7)
+        assert store.is_scrub_due
+        assert len(scrubs) == 1
+        await erase_detection(components, "a")
+        await asyncio.sleep(0.3)
+        assert len(scrubs) == 2
+    finally:
+        keeping.cancel()

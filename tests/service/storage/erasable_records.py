@@ -6,8 +6,10 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from service.records import DetectionMetadata, DetectionRecord
+from service.storage.detection_store import DetectionStore
 
 # What is in a leaf page, in one overflow page to its last byte but few, and in several.
 CROP_BYTES = (40, 500, 1900, 2500, 4079, 4080, 9000)
@@ -32,10 +34,14 @@ def draw_record(detection_id: str, number: int, drawn: random.Random) -> Detecti
         model_fingerprint="f" * 64,
         created_at_us=number,
     )
-    unit = np.frombuffer(_tale("m", number).encode(), np.float16)
-    feature_map = np.resize(unit, drawn.choice(MAP_SHAPES))
+    feature_map = np.resize(map_of(number), drawn.choice(MAP_SHAPES))
     tale = _tale("i", number).encode()
     return DetectionRecord(metadata, feature_map, (tale * (size // len(tale) + 1))[:size])
+
+
+def map_of(number: int) -> npt.NDArray[np.float16]:
+    """A feature map of few values, in which a number stands once."""
+    return np.frombuffer(_tale("m", number).encode(), np.float16).reshape(-1, 1, 1)
 
 
 def numbers_in(directory: Path) -> set[int]:
@@ -44,6 +50,13 @@ def numbers_in(directory: Path) -> set[int]:
     contents = [path.read_bytes() for path in directory.rglob("*") if path.is_file() and path.name != "lock.mdb"]
     tales = (tale for content in contents for tale in _TALE.findall(content))
     return {int(number) for number, checksum in tales if b"%08x" % zlib.crc32(number) == checksum}
+
+
+def change_value(store: DetectionStore, database: bytes, key: bytes, value: bytes) -> None:
+    """Damage a part of a record, of a store in use."""
+    opened = store._environment.open_db(database)
+    with store._environment.begin(write=True) as transaction:
+        transaction.put(key, value, db=opened)
 
 
 def _tale(kind: str, number: int) -> str:

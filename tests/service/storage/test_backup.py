@@ -26,6 +26,7 @@ from service.storage.data_directory_lock import DataDirectoryInUse
 from service.storage.detection_store import DetectionStore, RestoreInterrupted
 from service.storage.erasure_entries import UnreadableErasures
 from service.storage.record_databases import DamagedDatabase
+from service.storage.record_inspection import inspect_records
 from tests.service.storage.data_file import change_value, flip_in_file, place_in_file
 from tests.service.storage.first_format import OLD_CROP, OLD_FEATURE_MAP, OLD_METADATA
 from tests.service.storage.test_damaged_file import NAMES, assert_sound, record, sound
@@ -393,3 +394,42 @@ def test_a_killed_restore_is_not_taken_for_whole(sound: Path, tmp_path: Path, st
     if not (tmp_path / "data" / "records").exists():
         restore_backup(tmp_path / "snapshot", tmp_path / "data")
         assert content_of(tmp_path / "data") == NAMES
+
+
+def test_a_directory_of_the_first_format_that_is_only_read(tmp_path: Path) -> None:
+    """Verified and backed up before any service of this version ran on it."""
+    records_dir = tmp_path / "data" / "records"
+    records_dir.mkdir(parents=True)
+    parts = {b"metadata": OLD_METADATA, b"feature_maps": OLD_FEATURE_MAP, b"crops": OLD_CROP}
+    with lmdb.open(str(records_dir), max_dbs=8, map_size=2**24) as environment:
+        for name, value in parts.items():
+            database = environment.open_db(name)
+            with environment.begin(write=True) as writing:
+                writing.put(b"old:1", value, db=database)
+    assert inspect_records(records_dir, is_shared=True).models == {"f" * 64: 1}
+    created = create_backup(tmp_path / "data", tmp_path / "snapshot")
+    assert (created.manifest.records, created.damaged) == (1, {})
+    assert restore_backup(tmp_path / "snapshot", tmp_path / "restored").records == 1
+    assert inspect_records(records_dir, is_shared=False).records == 1
+
+
+def test_what_else_is_kept_stays_whatever_ids_were_erased(sound: Path, tmp_path: Path) -> None:
+    """A detection may have the name of another part's entry; a map made anew goes with its detection."""
+    data_dir = Path(shutil.copytree(sound, tmp_path / "data"))
+    put(data_dir, "d2", created_at_us=MADE_US)
+    with lmdb.open(str(data_dir / "records"), max_dbs=16, map_size=2**30) as environment:
+        gallery, maps = environment.open_db(b"gallery"), environment.open_db(b"reindexed_maps")
+        with environment.begin(write=True) as writing:
+            writing.put(b"d2", b"f" * 64, db=gallery)
+            for name in (b"d2", b"d1"):
+                writing.put(name, b"a map of " + name, db=maps)
+    (data_dir / "audit").mkdir()
+    line = {"event": "erased", "time": "2026-11-20T10:30:00Z", "detection_ids": ["d2"]}
+    (data_dir / "audit" / "1.jsonl").write_text(json.dumps(line) + "\n")
+    create_backup(data_dir, tmp_path / "snapshot")
+    assert restore_backup(tmp_path / "snapshot", tmp_path / "restored").erased == ("d2",)
+    with lmdb.open(str(tmp_path / "restored" / "records"), max_dbs=16) as environment:
+        gallery, maps = environment.open_db(b"gallery"), environment.open_db(b"reindexed_maps")
+        with environment.begin() as reading:
+            assert reading.get(b"d2", db=gallery) == b"f" * 64
+            assert list(reading.cursor(maps)) == [(b"d1", b"a map of d1")]

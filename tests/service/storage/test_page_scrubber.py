@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import lmdb
@@ -19,8 +20,10 @@ from service.records import DetectionRecord
 from service.storage import page_scrubber
 from service.storage.detection_store import DetectionStore
 from service.storage.lmdb_pages import InconsistentPages, newest_snapshot, survey_pages
+from service.storage.page_buffers import node_sizes, overwrite_buffers
 from service.storage.page_scrubber import PageScrubber, ScrubIncomplete
-from tests.service.storage.erasable_records import draw_record, numbers_in
+from service.storage.reindexed_maps import ReindexedMap, crop_digest
+from tests.service.storage.erasable_records import change_value, draw_record, numbers_in
 
 pytestmark = pytest.mark.anyio
 
@@ -239,7 +242,7 @@ async def test_a_closed_store_is_not_scrubbed(store: DetectionStore) -> None:
 
 
 async def test_a_full_map_is_said(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_scrubber, "POOLED_PAGES", 20_000)
+    monkeypatch.setattr(page_scrubber, "overwrite_buffers", partial(overwrite_buffers, pages=20_000))
     store = DetectionStore.open(data_dir, capacity_bytes=2**20)
     with pytest.raises(ScrubIncomplete, match="QACONV_DISK_CAPACITY_BYTES"):
         store.scrub()
@@ -249,7 +252,7 @@ async def test_a_full_map_is_said(data_dir: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("empty_bytes", [0, 10, 12, 40, 2040, 2042, 3674, 4064])
 def test_nodes_fill_a_page_to_the_last_byte(empty_bytes: int) -> None:
-    sizes = page_scrubber._node_sizes(empty_bytes)
+    sizes = node_sizes(empty_bytes)
     nodes = [2 + 8 + 2 + size + size % 2 for size in sizes]
     assert sum(nodes) == (empty_bytes if empty_bytes >= 12 else 0)
     assert all(12 <= node <= 2040 for node in nodes)
@@ -259,6 +262,7 @@ KILLED = """
 import asyncio, random, sys, threading
 from pathlib import Path
 from service.storage.detection_store import DetectionStore
+from service.storage.reindexed_maps import ReindexedMap, crop_digest
 from tests.service.storage.erasable_records import draw_record
 
 async def main(seed, number):
@@ -321,3 +325,58 @@ def _run_and_kill(data_dir: Path, kills: int, seconds: float, may_be: dict[int, 
             if len(words := line.split()) == 3:
                 key, number = int(words[1]), int(words[2])
                 may_be[key] = {number} if words[0] == "done" else may_be[key] | {number}
+
+
+async def test_a_record_in_the_place_of_one_set_aside_leaves_nothing_of_it(
+    store: DetectionStore, data_dir: Path
+) -> None:
+    await store.put(draw_record("a", 1, random.Random(1)))
+    change_value(store, b"crops", b"a", b"what is no crop of it")
+    assert await store.set_aside("a", "its crop is another", 1)
+    store.scrub()
+    assert numbers_in(data_dir) == {1}
+    assert await store.put(draw_record("a", 2, random.Random(1))) is True
+    assert store.is_scrub_due
+    assert not store.is_erasure_unscrubbed
+    store.scrub()
+    assert numbers_in(data_dir) == {2}
+
+
+async def test_nothing_is_left_of_a_detection_with_a_reindexed_map_and_one_set_aside(
+    store: DetectionStore, data_dir: Path
+) -> None:
+    for number, name in enumerate("ab", start=1):
+        await store.put(draw_record(name, number, random.Random(number)))
+        stage_map(store, name, number + 2)
+    assert numbers_in(data_dir) == {1, 2, 3, 4}
+    change_value(store, b"crops", b"a", b"what is no crop of it")
+    assert await store.set_aside("a", "its crop is another", 1)
+    await store.delete(["a", "b"])
+    assert store.is_erasure_unscrubbed
+    store.scrub()
+    assert numbers_in(data_dir) == set()
+    assert b"tale" not in (data_dir / "records" / "data.mdb").read_bytes()
+
+
+async def test_a_scrub_that_waits_for_a_reader_does_not_let_the_file_grow(
+    store: DetectionStore, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_scrubber, "_SECONDS_FOR_READERS", 0.3)
+    await store.put(draw_record("a", 1, random.Random(1)))
+    with store._environment.begin():
+        await store.delete(["a"])
+        before = store._environment.info()["last_txnid"]
+        for _ in range(3):
+            with pytest.raises(ScrubIncomplete, match="a reader"):
+                store.scrub()
+        assert store._environment.info()["last_txnid"] <= before + 3
+
+
+def stage_map(store: DetectionStore, detection_id: str, number: int) -> None:
+    """As a reindex does it."""
+    crop = store.get_crop(detection_id)
+    assert crop is not None
+    feature_map = draw_record(detection_id, number, random.Random(number)).feature_map
+    with store._environment.begin(write=True) as transaction:
+        staged = ReindexedMap(detection_id, "e" * 64, crop_digest(crop), feature_map)
+        assert store._databases.stage(transaction, staged)

@@ -1,5 +1,6 @@
 """Two processes on the same records: the service's store in a process of its own, the reindex's in this one."""
 
+import random
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from service.records import DetectionRecord
 from service.storage.detection_store import DetectionStore
 from service.storage.reindex_store import NoGallery, ReindexEnded, ReindexStore
 from service.storage.reindexed_maps import ReindexedMap, crop_digest
+from tests.service.storage.erasable_records import draw_record, numbers_in
 
 NEW = "ab" * 32
 MEBIBYTE = 2**20
@@ -112,3 +114,52 @@ async def test_a_reader_that_was_killed_does_not_hold_pages_for_ever(
         reader.send_signal(signal.SIGKILL)
     assert store.model_switch.forget_dead_readers() == 1
     store.close()
+
+
+# Stages small maps for all records, then, when a line comes, for some of them again.
+STAGER = """
+import sys
+from pathlib import Path
+import numpy as np
+from service.storage.reindex_store import ReindexStore
+from service.storage.reindexed_maps import ReindexedMap, crop_digest
+from tests.service.storage.erasable_records import map_of
+
+with ReindexStore.open(Path(sys.argv[1]), 2**30) as store:
+    store.remember_reindex("ab" * 32)
+    for round in (1, 2):
+        ids = [each.detection_id for each in store.list_metadata(print)]
+        for start in range(0, len(ids), 16):
+            wanted = ids[start : start + 16 : 4**(round - 1)]
+            crops = {each: store.get_record(each).crop for each in wanted}
+            maps = [
+                ReindexedMap(each, "ab" * 32, crop_digest(crop), map_of(round * 10_000 + int(each[1:])))
+                for each, crop in crops.items()
+            ]
+            store.stage(maps)
+        print("staged", flush=True)
+        input()
+"""
+
+
+@pytest.mark.anyio
+async def test_what_was_erased_does_not_come_back_out_of_the_other_process_memory(tmp_path: Path) -> None:
+    service = DetectionStore.open(tmp_path)
+    for number in range(300):
+        await service.put(draw_record(f"d{number:03}", number, random.Random(number)))
+    command = [sys.executable, "-c", STAGER, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "staged\n"
+        erased = range(1, 300, 2)
+        assert numbers_in(tmp_path) >= {10_000 + number for number in erased}
+        await service.delete([f"d{number:03}" for number in erased])
+        service.scrub()
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "staged\n"
+        assert not numbers_in(tmp_path) & {base + number for number in erased for base in (0, 10_000)}
+        process.stdin.write("\n")
+    assert process.returncode == 0
+    service.close()
