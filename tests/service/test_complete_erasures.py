@@ -24,7 +24,7 @@ async def test_a_receipt_is_completed_by_the_scrub_that_follows(components: Comp
     for number in range(3):
         await components.writer.put(draw_record(components, f"d{number}", number))
     one = await erase_detection(components, "d0", lambda: at(1))
-    two = await erase_detections(components, DetectionFilter(camera_id="c1"), lambda: at(2))
+    two = await erase_detections(components, DetectionFilter(camera_id="c1"), clock=lambda: at(2))
     assert (one.erased, two.erased) == (1, 2)
     assert (await read_receipt(components, one.receipt_id, lambda: at(3))).completed_at_us is None
     await complete_erasures(components, lambda: at(4))
