@@ -67,7 +67,7 @@ async def running(settings: Settings, **changes: object) -> AsyncIterator[Compon
             yield components
 
 
-async def until(is_true: Callable[[], bool], timeout_seconds: float = 10.0) -> None:
+async def until(is_true: Callable[[], bool], timeout_seconds: float = 60.0) -> None:
     async with asyncio.timeout(timeout_seconds):
         while not is_true():
             await asyncio.sleep(0.02)
@@ -375,6 +375,7 @@ async def test_a_busy_service_is_not_asked_for_more_than_one_entry_until_it_take
     for number in range(100):
         append(client, number, detection_id=f"d{number:03}")
     async with running(settings) as components:
+        await until(lambda: len(asked) >= 32)
         await asyncio.sleep(1.2)
         assert 32 < len(asked) <= 32 + 5  # the first round, then one after 0.1, 0.2, 0.4 and 0.8 s
         is_busy = False
