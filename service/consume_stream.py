@@ -16,11 +16,14 @@ from typing import Literal
 from uuid import NAMESPACE_URL, uuid5
 
 from service.components import Components
-from service.errors import ServiceError, Unavailable
+from service.errors import RequestTimeout, ServiceError, Unavailable
 from service.ingest_detection import NewDetection, ingest_detection
 from service.outage_log import OutageLog
+from service.request_context import RequestContext, working_for
+from service.shutdown_time import ShutdownTime
 from service.storage.ingest_stream import IngestStream
 from service.storage.stream_entry import StreamEntry
+from service.trace_context import TraceContext
 
 logger = logging.getLogger(__name__)
 
@@ -44,22 +47,24 @@ def derive_detection_id(stream_key: str, entry_id: str) -> str:
 
 
 @asynccontextmanager
-async def consuming_stream(components: Components, read_entry: ReadEntry) -> AsyncIterator[None]:
+async def consuming_stream(
+    components: Components, read_entry: ReadEntry, shutdown: ShutdownTime
+) -> AsyncIterator[None]:
     """Reads the stream meanwhile, where there is one, from when the gallery is recovered.
 
-    At the end it reads no more, finishes and acknowledges what it has in hand, and gives up after the time that
-    requests in flight get; what is not acknowledged then is delivered again.
+    When the service begins to end it reads no more, finishes and acknowledges what it has in hand, and gives up when
+    the time of requests in flight is over; what is not acknowledged then is delivered again.
     """
     if components.stream is None:
         yield
         return
-    consumer = _Consumer(components, components.stream, read_entry)
+    consumer = _Consumer(components, components.stream, read_entry, shutdown.has_begun)
     tasks = [asyncio.create_task(consumer.run()), asyncio.create_task(consumer.keep_up())]
     try:
         yield
     finally:
-        consumer.stopping.set()
-        _, unfinished = await asyncio.wait(tasks, timeout=components.settings.shutdown_timeout_seconds)
+        shutdown.begin()
+        _, unfinished = await asyncio.wait(tasks, timeout=shutdown.seconds_left)
         for task in unfinished:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -79,8 +84,10 @@ class _Hand:
 class _Consumer:
     """The state of reading one stream: what is in hand, and how long to wait after a refusal."""
 
-    def __init__(self, components: Components, stream: IngestStream, read_entry: ReadEntry) -> None:
-        self.stopping = asyncio.Event()
+    def __init__(
+        self, components: Components, stream: IngestStream, read_entry: ReadEntry, stopping: asyncio.Event
+    ) -> None:
+        self.stopping = stopping
         self._components = components
         self._stream = stream
         self._read_entry = read_entry
@@ -93,6 +100,11 @@ class _Consumer:
         self._is_refused = False
         self._next_claim = 0.0
         self._is_proven = False
+        self._problems = components.metrics.counter(
+            "qaconv_stream_problems_total",
+            "Tries that did not store an entry of the stream, by type of problem; it may be stored by another.",
+            ["type"],
+        )
 
     async def run(self) -> None:
         """Reads until `stopping` is set."""
@@ -120,9 +132,15 @@ class _Consumer:
         while not self.stopping.is_set():
             # The reading loop says what is wrong with this Redis; here it only shows in the lag.
             with suppress(Unavailable):
-                await self._stream.keep()
-                await self._stream.measure()
-                await self._stream.forget_dead_consumers()
+                try:
+                    await self._stream.keep()
+                    await self._stream.measure()
+                    await self._stream.forget_dead_consumers()
+                except Unavailable:
+                    raise
+                except Exception:
+                    # Without signs of life others would take over what is in hand.
+                    logger.exception("keeping what is in hand failed in a way that nobody foresaw; trying again")
             await self._wait(seconds)
 
     async def _settle_hand(self) -> None:
@@ -210,11 +228,13 @@ class _Consumer:
             try:
                 detection = self._read(entry)
             except ServiceError as error:
+                self._problems.labels(error.slug).inc()
                 tasks.append(asyncio.create_task(_as_outcome(error)))
                 continue
             assert detection.detection_id is not None
             before = earlier.get(detection.detection_id)
-            tasks.append(asyncio.create_task(self._ingest_after(before, detection)))
+            with working_for([_context_of(entry)]):  # which the task takes along
+                tasks.append(asyncio.create_task(self._ingest_after(before, detection)))
             earlier[detection.detection_id] = tasks[-1]
         return await asyncio.gather(*tasks)
 
@@ -234,14 +254,17 @@ class _Consumer:
             async with asyncio.timeout(self._components.settings.request_timeout_seconds):
                 await ingest_detection(self._components, detection)
         except ServiceError as error:
+            self._problems.labels(error.slug).inc()
             if not _is_of_the_moment(error):
                 return error
             self._outages.failed(f"entries of the stream cannot be stored now: {error.detail}")
             return "refused"
         except TimeoutError:
+            self._problems.labels(RequestTimeout.slug).inc()
             self._outages.failed("entries of the stream cannot be stored now: the service did not do so in time")
             return "refused"
         except Exception as error:
+            self._problems.labels(ServiceError.slug).inc()
             self._outages.failed(
                 f"an entry of the stream failed in a way that nobody foresaw: {error!r}", exc_info=True
             )
@@ -260,6 +283,14 @@ class _Consumer:
         if seconds > 0:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), seconds)
+
+
+def _context_of(entry: StreamEntry) -> RequestContext:
+    """An entry is a request whose ID is its own in the stream."""
+    parent = entry.find("traceparent")
+    return RequestContext(
+        entry.entry_id, TraceContext.continue_from(None if parent is None else parent.decode(errors="replace"))
+    )
 
 
 def _is_of_the_moment(error: ServiceError) -> bool:

@@ -37,6 +37,7 @@ from service.on_record import retention_recorder
 from service.recover_gallery import keep_in_step, recover_gallery
 from service.report_kept_crops import report_kept_crops
 from service.settings import Settings
+from service.shutdown_time import ShutdownTime
 
 _DESCRIPTION = (
     "Finds a person again: cameras send crops of people, a client sends one crop and gets the detections of the same "
@@ -69,6 +70,7 @@ def create_application(settings: Settings) -> FastAPI:
     application.state.settings = settings
     application.state.metrics = Metrics()
     application.state.key_ring = key_ring
+    application.state.shutdown = ShutdownTime(settings.shutdown_timeout_seconds)
     if key_ring is not None:
         measure_key_file(application.state.metrics.registry, key_ring)
     watch_process(application.state.metrics)
@@ -101,7 +103,7 @@ async def _run_components(application: FastAPI) -> AsyncIterator[None]:
     async with (
         open_components(settings, application.state.metrics) as components,
         watched_keys(application.state.key_ring, KeysOnRecord(components.audit)),
-        consuming_stream(components, read_entry),
+        consuming_stream(components, read_entry, application.state.shutdown),
     ):
         application.state.components = components
         watch_components(components)

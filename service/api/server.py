@@ -15,16 +15,25 @@ from service.api.guarded_connections import ConnectionLimits, guard_connections
 from service.api.tls import ServedCertificate, limit_handshakes
 from service.log_lines import configure_logging
 from service.settings import Settings
+from service.shutdown_time import ShutdownTime
 
 
 class _AnnouncingServer(uvicorn.Server):
-    """Says where it listens, once it does: programs that start the service wait for this line."""
+    """Says where it listens, once it does: programs that start the service wait for this line. And when it ends."""
+
+    def __init__(self, config: uvicorn.Config, shutdown_time: ShutdownTime) -> None:
+        super().__init__(config)
+        self._shutdown_time = shutdown_time
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in sockets or ():
             url = _url(listener, has_tls=self.config.ssl is not None)
             print(f"listening on {url}", flush=True)  # noqa: T201 (the line is for whoever started it)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._shutdown_time.begin()  # at once, so that the stream ends beside the requests and not after them
+        await super().shutdown(sockets)
 
 
 def serve(settings: Settings) -> None:
@@ -58,7 +67,7 @@ def serve(settings: Settings) -> None:
             )
             configuration.load()
             configuration.ssl = certificate.context if certificate else None
-            server = _AnnouncingServer(configuration)
+            server = _AnnouncingServer(configuration, application.state.shutdown)
             application.state.metrics.watch(
                 "qaconv_http_connections", "Open connections.", lambda: len(server.server_state.connections)
             )

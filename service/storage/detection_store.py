@@ -80,6 +80,7 @@ class DetectionStore:
         self._capacity_bytes = capacity_bytes
         self._databases = RecordDatabases(environment)
         self._reserve = DiskReserve(Path(environment.path()) / "reserve", RESERVE_BYTES)
+        self._reserve_door = asyncio.Lock()
         self._reserve.hold()
         self._writer = GroupCommit(environment, max_waiting, metrics)
         self.model_switch = ModelSwitch(environment, self._databases, self._write, capacity_bytes)
@@ -311,6 +312,13 @@ class DetectionStore:
         try:
             return await self._write(apply, continues=continues)
         except StorageFull:
+            pass
+        except lmdb.Error as error:
+            # Cut short by a full disk, which does not show any more where another has given up the reserve since.
+            if error.code != errno.EIO:
+                raise
+        # One at a time: the reserve is not to be taken again while another still needs the space.
+        async with self._reserve_door:
             try:
                 return await self._write(apply_without_reserve, continues=True)
             finally:

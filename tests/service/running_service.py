@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 
 _STARTED = re.compile(r"listening on (https?://\S+)")
-_START_SECONDS = 60
+# For a machine that does much else: every start imports PyTorch.
+_START_SECONDS = 120
 
 
 @dataclass(slots=True)
@@ -69,7 +70,7 @@ class RunningService:
     def stop(self) -> int:
         """Asks the service to end, as an operator does, and returns its exit status."""
         self.process.terminate()
-        return self.process.wait(30)
+        return self.process.wait(60)
 
     def _wait_until_listening(self) -> None:
         deadline = time.monotonic() + _START_SECONDS

@@ -155,7 +155,8 @@ async def main():
         assert refused > 5, refused
         assert "not on record" in (await check_readiness(components))[0]
         await erase_detection_on_record(components, "d1", SOURCE)
-        assert await erase_detections_on_record(components, DetectionFilter(camera_id="c1"), SOURCE) == 19
+        receipt = await erase_detections_on_record(components, DetectionFilter(camera_id="c1"), SOURCE)
+        assert receipt.erased == 19
         assert components.store.count() == 0
         filling.unlink()
         await components.audit.retry()

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,9 @@ from service.erase_detections import erase_detection
 from service.errors import QueueFull
 from service.ingest_detection import IngestedDetection, NewDetection, ingest_detection
 from service.recover_gallery import recover_gallery
+from service.request_context import RequestContext, current_requests
 from service.settings import Settings
+from service.shutdown_time import ShutdownTime
 from tests.service.camera_worker import STREAM_KEY, TIME, append
 from tests.service.drawn_crops import crop_file, draw_crop, encode
 from tests.service.stoppable_redis import StoppableRedis
@@ -51,7 +54,8 @@ def settings(settings: Settings, stream_redis: StoppableRedis) -> Settings:
 
 @asynccontextmanager
 async def reading(components: Components) -> AsyncIterator[None]:
-    async with consuming_stream(components, stream_entry_reader(components.settings.max_body_bytes)):
+    shutdown = ShutdownTime(components.settings.shutdown_timeout_seconds)
+    async with consuming_stream(components, stream_entry_reader(components.settings.max_body_bytes), shutdown):
         yield
 
 
@@ -63,7 +67,7 @@ async def running(settings: Settings, **changes: object) -> AsyncIterator[Compon
             yield components
 
 
-async def until(is_true: Callable[[], bool], timeout_seconds: float = 10.0) -> None:
+async def until(is_true: Callable[[], bool], timeout_seconds: float = 60.0) -> None:
     async with asyncio.timeout(timeout_seconds):
         while not is_true():
             await asyncio.sleep(0.02)
@@ -136,6 +140,69 @@ async def test_ten_kinds_of_poison_are_set_aside_and_their_neighbours_are_stored
     assert "image_bytes" not in by_number[7]
     assert by_number[7]["camera_id"] == "c1"
     assert not any(b"no image" in value for _, fields in client.xrange(REJECTED) for value in fields.values())
+
+
+async def test_log_lines_and_metrics_say_which_entry_and_what_was_wrong(
+    settings: Settings, client: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: dict[str | None, tuple[RequestContext, ...]] = {}
+
+    async def ingest_and_note(components: Components, detection: NewDetection) -> IngestedDetection:
+        requests[detection.detection_id] = current_requests()
+        return await ingest_detection(components, detection)
+
+    monkeypatch.setattr(consumption, "ingest_detection", ingest_and_note)
+    traced = append(client, 0, detection_id="traced", traceparent=f"00-{'ab' * 16}-{'cd' * 8}-01")
+    untraced = append(client, 1, detection_id="untraced", traceparent=b"\xff")
+    append(client, 2, image=b"no image")
+    append(client, 3, timestamp="yesterday")
+    async with running(settings) as components:
+        await until(lambda: len(reasons(client)) == 3)
+        text = components.metrics.exposition().decode()
+    assert requests.keys() >= {"traced"}
+    (request,) = requests["traced"]
+    assert (request.request_id, request.trace.trace_id) == (traced, "ab" * 16)
+    assert untraced in reasons(client)
+    assert 'qaconv_stream_problems_total{type="unreadable-image"} 1.0' in text
+    assert 'qaconv_stream_problems_total{type="invalid-field"} 2.0' in text
+    assert current_requests() == ()
+
+
+async def test_what_is_too_old_to_be_kept_is_set_aside_and_crops_that_are_not_kept_are_not(
+    settings: Settings, client: "redis.Redis"
+) -> None:
+    old = append(client, 0, detection_id="old", timestamp=str(time.time() - 7200))
+    ahead = append(client, 1, detection_id="ahead", timestamp=str(time.time() + 7200))
+    append(client, 2, detection_id="new", timestamp=str(time.time() - 60))
+    async with running(settings, retention_seconds=3600, store_crops=False) as components:
+        await until(is_drained(client))
+        assert await check_agreement(components) == ["new"]
+        assert components.store.get_crop("new") == b""
+    found = reasons(client)
+    assert {entry_id: reason["problem"] for entry_id, reason in found.items()} == dict.fromkeys(
+        (old, ahead), "invalid-field"
+    )
+    assert "are kept for 3600 s" in found[old]["detail"]
+    assert "in the future" in found[ahead]["detail"]
+
+
+async def test_what_is_in_hand_is_kept_though_a_sign_of_life_fails_unforeseen(
+    settings: Settings, client: "redis.Redis"
+) -> None:
+    async with running(settings, stream_claim_seconds=0.1) as components:
+        assert components.stream is not None
+        measured, lag = 0, components.stream.lag
+        measure = components.stream.measure
+
+        async def fail_twice() -> None:
+            nonlocal measured
+            measured += 1
+            if measured <= 2:
+                raise TypeError("nobody foresaw this")
+            await measure()
+
+        components.stream.measure = fail_twice  # type: ignore[method-assign]
+        await until(lambda: measured > 2 and lag.is_connected)
 
 
 async def test_what_a_dead_consumer_held_is_stored_once(settings: Settings, client: "redis.Redis") -> None:
@@ -308,6 +375,7 @@ async def test_a_busy_service_is_not_asked_for_more_than_one_entry_until_it_take
     for number in range(100):
         append(client, number, detection_id=f"d{number:03}")
     async with running(settings) as components:
+        await until(lambda: len(asked) >= 32)
         await asyncio.sleep(1.2)
         assert 32 < len(asked) <= 32 + 5  # the first round, then one after 0.1, 0.2, 0.4 and 0.8 s
         is_busy = False

@@ -73,7 +73,7 @@ async def assert_resumed(running: RunningApplication, stored: list[str] = IDS) -
     assert await check_agreement(running.components) == sorted([*stored, "new"])
 
 
-async def eventually(is_true: Callable[[], bool], timeout_seconds: float = 15.0) -> None:
+async def eventually(is_true: Callable[[], bool], timeout_seconds: float = 60.0) -> None:
     async with asyncio.timeout(timeout_seconds):
         while not is_true():
             await asyncio.sleep(0.02)

@@ -1,6 +1,7 @@
 """The stream and whole services: killed, shared, ended; each detection is there once, and none is lost."""
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -45,7 +46,7 @@ class CameraWorkers(threading.Thread):
                 time.sleep(self._seconds / DETECTIONS)
 
 
-def wait_until_drained(stream_redis: StoppableRedis, timeout_seconds: float = 60.0) -> None:
+def wait_until_drained(stream_redis: StoppableRedis, timeout_seconds: float = 120.0) -> None:
     deadline = time.monotonic() + timeout_seconds
     with stream_redis.client() as client:
         while client.xlen(STREAM_KEY):
@@ -127,13 +128,31 @@ def test_sigterm_leaves_nothing_in_hand(start_service: StartService, stream_redi
     workers.join()
     began = time.monotonic()
     assert service.stop() == 0, service.log
-    assert time.monotonic() - began < 10
+    # 10 s for what is in flight; the rest is the end of PyTorch and Python on a machine that does other things.
+    assert time.monotonic() - began < 10 + 20
     with stream_redis.client() as client:
         left = client.xlen(STREAM_KEY)
         assert client.xpending(STREAM_KEY, "qaconv")["pending"] == 0
     service = start_service()
     assert len(list_timestamps(service)) == DETECTIONS - left
     assert service.stop() == 0, service.log
+
+
+def test_at_sigterm_the_stream_ends_beside_the_requests_and_not_after_them(
+    start_service: StartService, stream_redis: StoppableRedis
+) -> None:
+    service = start_service(stream_redis_url=stream_redis.url, shutdown_timeout_seconds=5)
+    host, _, port = service.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port))) as slow_upload, stream_redis.client() as client:
+        slow_upload.sendall(b"POST /v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
+        time.sleep(0.5)
+        service.process.terminate()
+        time.sleep(2.5)  # longer than it takes to see the signal, and to read what is waited for already
+        entry_ids = [append(client, number) for number in range(5)]
+        assert service.process.wait(60) == 0, service.log
+        assert b"shutting down" in slow_upload.recv(4096)
+        assert [entry_id for entry_id, _ in client.xrange(STREAM_KEY)] == entry_ids
+        assert client.xinfo_consumers(STREAM_KEY, "qaconv") == []
 
 
 def test_a_url_that_is_none_of_a_redis_is_refused_at_the_start(start_service: StartService) -> None:
