@@ -84,7 +84,7 @@ class DetectionStore:
         self._reserve.hold()
         self._writer = GroupCommit(environment, max_waiting, metrics)
         self.model_switch = ModelSwitch(environment, self._databases, self._write, capacity_bytes)
-        self.receipts = ErasureReceipts(environment, self._write)
+        self.receipts = ErasureReceipts(environment, self._write_with_reserve)
         self._scrubber = PageScrubber(environment)
         # The first scrub is due at once: what an earlier process left is not known.
         self._scrubs_requested, self._scrubs_served = 1, 0

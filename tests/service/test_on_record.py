@@ -181,7 +181,7 @@ async def test_erasing_many_takes_several_entries(components: Components, monkey
     monkeypatch.setattr("service.on_record._IDS_IN_ONE_ENTRY", 40)
     await asyncio.gather(*(components.writer.put(draw_record(components, f"d{n:03}", n)) for n in range(100)))
     chosen = DetectionFilter(camera_id="c1", time_from_us=at(10))
-    assert await erase_detections_on_record(components, chosen, SOURCE) == 90
+    assert (await erase_detections_on_record(components, chosen, SOURCE)).erased == 90
     first, *done = on_record(components)
     assert first["meant"] == {
         "detection_id": None,
