@@ -15,7 +15,19 @@ from tests.service.running_service import RunningService
 FOREIGN = ("process_", "python_")
 UNITS = ("seconds", "bytes", "ratio", "info", "total")
 # What is counted stands in the name where there is no unit.
-COUNTED = ("detections", "records", "requests", "jobs", "images", "writes", "connections", "flight", "waiting", "size")
+COUNTED = (
+    "detections",
+    "entries",
+    "records",
+    "requests",
+    "jobs",
+    "images",
+    "writes",
+    "connections",
+    "flight",
+    "waiting",
+    "size",
+)
 LABELS = {"method", "route", "status", "stage", "operation", "command", "error", "type", "reason", "lifting"}
 BUILD_LABELS = {"version", "model_fingerprint", "device", "precision"}
 
@@ -64,7 +76,11 @@ def test_names_and_labels_follow_the_conventions(service: RunningService) -> Non
         # The parser takes `_total` off a counter's name, and every counter has it.
         words = f"{name}_total" if family.type == "counter" else name
         assert re.fullmatch(r"qaconv(_[a-z]+)+", words), name
-        assert words.endswith(UNITS + COUNTED) or words in {"qaconv_ready"}, name
+        assert words.endswith(UNITS + COUNTED) or words in {
+            "qaconv_ready",
+            "qaconv_audit_writable",
+            "qaconv_scrub_due",
+        }, name
         assert family.documentation.endswith("."), name
         assert not (family.type != "counter" and words.endswith("_total")), name
         for sample in family.samples:
