@@ -35,8 +35,11 @@ def noise(seed: int) -> Image.Image:
 
 
 def files_with(data_dir: Path, parts: dict[str, bytes]) -> set[str]:
-    """Which parts stand in any file of a data directory; the service is another process, whose locks are its own."""
-    contents = [path.read_bytes() for path in data_dir.rglob("*") if path.is_file()]
+    """Which parts stand in any file of a data directory but the audit record, which is the account of what was erased;
+    the service is another process, whose locks are its own.
+    """
+    paths = [path for path in data_dir.rglob("*") if path.is_file() and "audit" not in path.parts]
+    contents = [path.read_bytes() for path in paths]
     return {name for name, part in parts.items() if any(part in content for content in contents)}
 
 
