@@ -24,6 +24,7 @@ from service.storage.embedded_redis import EmbeddedRedis
 from service.storage.embedded_redis_supervision import keep_running
 from service.storage.ingest_stream import IngestStream
 from service.storage.metadata_index import KeyCounts, MetadataIndex
+from service.storage.redis_keys import RedisKeys
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +148,11 @@ async def _open_index(settings: Settings, stack: AsyncExitStack, metrics: Metric
 def _open_stream(settings: Settings, stack: AsyncExitStack) -> IngestStream | None:
     if settings.stream_redis_url is None:
         return None
+    if RedisKeys(settings.redis_key_prefix).type_of(settings.stream_key) is not None:
+        raise ValueError(
+            f"the stream's key {settings.stream_key} is one that the metadata of detections use, and would be removed "
+            "as wrong: set QACONV_STREAM_KEY or QACONV_REDIS_KEY_PREFIX to another"
+        )
     stream = IngestStream.connect(
         settings.stream_redis_url, settings.stream_key, settings.stream_group, settings.stream_claim_seconds
     )

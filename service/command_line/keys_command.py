@@ -149,8 +149,8 @@ def _check_name(name: str) -> str:
 def _later(now: datetime, hours: float) -> datetime:
     try:
         return now + timedelta(hours=hours)
-    except OverflowError as error:
-        raise CommandError(f"{hours:g} hours from now is after the year 9999", exit_status=USAGE) from error
+    except (OverflowError, ValueError) as error:
+        raise CommandError(f"{hours:g} hours from now is no time before the year 10000", exit_status=USAGE) from error
 
 
 def _now() -> datetime:

@@ -108,6 +108,14 @@ def test_the_rule_for_ids_gives_what_it_always_gave() -> None:
     assert derive_detection_id("qaconv:ingest", "1790000000000-0") == "9a482ddc-a3db-5a5b-b4c1-ce92ae5aee85"
 
 
+@pytest.mark.parametrize("stream_key", ["qaconv:times", "qaconv:detection:x", "qaconv:cameras"])
+async def test_a_stream_in_the_place_of_metadata_is_refused(settings: Settings, stream_key: str) -> None:
+    changes = {"stream_redis_url": "redis://127.0.0.1:1/0", "stream_key": stream_key}
+    with pytest.raises(ValueError, match=r"metadata .* QACONV_STREAM_KEY"):
+        async with open_components(settings.model_copy(update=changes)):
+            pass
+
+
 async def test_ten_kinds_of_poison_are_set_aside_and_their_neighbours_are_stored(
     settings: Settings, client: "redis.Redis"
 ) -> None:

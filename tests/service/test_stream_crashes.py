@@ -19,7 +19,7 @@ from tests.service.stoppable_redis import StoppableRedis
 # The long form: QACONV_TRIAL_FACTOR=20 appends and kills twenty times as often.
 FACTOR = int(os.environ.get("QACONV_TRIAL_FACTOR", "1"))
 DETECTIONS = 300 * FACTOR
-KILLS = 4 * FACTOR
+KILLS = 2 * FACTOR
 
 
 @pytest.fixture
