@@ -8,8 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from service.audit_events import Started, Stopped
 from service.components import Components
-from service.storage.audit_log import AuditLog
-from service.storage.audit_retention import trim_record
+from service.storage.audit.audit_log import AuditLog
+from service.storage.audit.audit_retention import trim_record
 
 _SECONDS_BETWEEN_RETRIES = 1.0
 _RETRIES_BETWEEN_HOURS = 3600

@@ -8,8 +8,8 @@ from service.access.api_key import KeyDescription
 from service.access.key_ring import log_key_change
 from service.audit_events import AuditedKey, KeysChanged
 from service.rfc_3339 import format_moment
-from service.storage.audit_log import AuditLog
-from service.storage.audit_reading import find_last
+from service.storage.audit.audit_log import AuditLog
+from service.storage.audit.audit_reading import find_last
 
 
 class KeysOnRecord:

@@ -18,13 +18,13 @@ from service.inference.device_worker import DeviceWorker
 from service.inference.image_decoding import ImageDecoder, ImageLimits
 from service.metrics import Metrics
 from service.settings import Settings
-from service.storage.audit_log import AuditLog
+from service.storage.audit.audit_log import AuditLog
 from service.storage.detection_store import DetectionStore
 from service.storage.embedded_redis import EmbeddedRedis
 from service.storage.embedded_redis_supervision import keep_running
 from service.storage.ingest_stream import IngestStream
-from service.storage.metadata_index import KeyCounts, MetadataIndex
-from service.storage.redis_keys import RedisKeys
+from service.storage.metadata.metadata_index import KeyCounts, MetadataIndex
+from service.storage.metadata.redis_keys import RedisKeys
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from service.components import Components
-from service.storage.metadata_index import CameraSummary
+from service.storage.metadata.metadata_index import CameraSummary
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from service.api.moments import parse_moment
 from service.command_line.audit_lines import AuditSelection, describe_entry
 from service.command_line.command_error import USAGE, CommandError
 from service.rfc_3339 import format_moment
-from service.storage.audit_entry import AuditHead
-from service.storage.audit_reading import iterate_entries
-from service.storage.audit_segments import audit_directory
-from service.storage.audit_verification import Verification, verify_record
+from service.storage.audit.audit_entry import AuditHead
+from service.storage.audit.audit_reading import iterate_entries
+from service.storage.audit.audit_segments import audit_directory
+from service.storage.audit.audit_verification import Verification, verify_record
 
 audit_application = typer.Typer(
     name="audit", help="Check or print the record of who searched for what.", no_args_is_help=True

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.audit_events import Compared, Erased, EraseRequested, Searched
-from service.storage.audit_entry import AuditEntry
+from service.storage.audit.audit_entry import AuditEntry
 
 _NOT_GIVEN = "–"
 _SHOWN = 3

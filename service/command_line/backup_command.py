@@ -11,12 +11,12 @@ import typer
 from service.command_line.command_error import FAILED, CommandError
 from service.command_line.data_directory import DataDirOption, data_directory
 from service.command_line.verify_command import inspection_lines
-from service.storage.backup_creation import create_backup
-from service.storage.backup_manifest import BackupError
-from service.storage.backup_restoration import restore_backup
-from service.storage.backup_verification import verify_backup
+from service.storage.backup.backup_creation import create_backup
+from service.storage.backup.backup_manifest import BackupError
+from service.storage.backup.backup_restoration import restore_backup
+from service.storage.backup.backup_verification import verify_backup
+from service.storage.backup.erasure_entries import UnreadableErasures
 from service.storage.data_directory_lock import DataDirectoryInUse
-from service.storage.erasure_entries import UnreadableErasures
 from service.storage.record_databases import DamagedDatabase
 
 SnapshotArgument = Annotated[Path, typer.Argument(metavar="SNAPSHOT_DIR", help="The folder of the backup.")]

@@ -14,8 +14,8 @@ from service.audit_upkeep import keep_record, serving_on_record
 from service.components import Components
 from service.readiness import check_readiness
 from service.settings import Settings
-from service.storage.audit_log import AuditLog
-from service.storage.audit_segments import list_segments
+from service.storage.audit.audit_log import AuditLog
+from service.storage.audit.audit_segments import list_segments
 from tests.service.running_application import run_application
 from tests.service.storage.audit_writing import HeldClock, event, read_record
 
@@ -128,7 +128,7 @@ from service.readiness import check_readiness
 from service.records import DetectionFilter
 from service.recover_gallery import recover_gallery
 from service.settings import Settings
-from service.storage.audit_verification import verify_record
+from service.storage.audit.audit_verification import verify_record
 from service.storage.disk_reserve import DiskReserve
 from tests.service.stored_crops import draw_record, search_for
 

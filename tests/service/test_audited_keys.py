@@ -9,8 +9,8 @@ import pytest
 from service.access.api_key import KeyDescription
 from service.access.scope import Scope
 from service.audited_keys import KeysOnRecord
-from service.storage.audit_log import AuditLog
-from service.storage.audit_reading import find_last
+from service.storage.audit.audit_log import AuditLog
+from service.storage.audit.audit_reading import find_last
 from tests.service.storage.audit_writing import HeldClock, event, read_record
 
 pytestmark = pytest.mark.anyio

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.storage.backup_verification import verify_backup
-from service.storage.record_copy import open_for_reading
+from service.storage.backup.backup_verification import verify_backup
+from service.storage.backup.record_copy import open_for_reading
 from service.storage.record_databases import RecordDatabases
 from tests.service.conftest import StartService
 from tests.service.drawn_crops import crop_file

@@ -5,7 +5,7 @@ import pytest
 from service.components import Components
 from service.describe_gallery import describe_gallery
 from service.erase_detections import erase_detection
-from service.storage.metadata_index import CameraSummary
+from service.storage.metadata.metadata_index import CameraSummary
 from tests.service.stored_crops import at, ingest
 
 pytestmark = pytest.mark.anyio

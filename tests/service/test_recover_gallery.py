@@ -18,7 +18,7 @@ from service.read_detections import read_feature_map, read_metadata
 from service.recover_gallery import keep_in_step, recover_gallery
 from service.search_gallery import search_gallery
 from service.settings import Settings
-from service.storage.metadata_index import MetadataIndex
+from service.storage.metadata.metadata_index import MetadataIndex
 from tests.service.drawn_crops import crop_file
 from tests.service.reindexing import reindex
 from tests.service.stoppable_redis import StoppableRedis

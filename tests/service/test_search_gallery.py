@@ -22,7 +22,7 @@ from service.search_gallery import search_gallery
 from service.search_records import Match, SearchQuery, SearchResult
 from service.settings import Settings
 from service.stage_timing import Timing
-from service.storage.metadata_index import MetadataIndex
+from service.storage.metadata.metadata_index import MetadataIndex
 from tests.service.drawn_crops import crop_file
 from tests.service.stored_crops import at, draw_record, ingest, search_for
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from service.main import application
-from service.storage.backup_manifest import BackupError
+from service.storage.backup.backup_manifest import BackupError
 from tests.service.storage.data_file import flip_in_file, place_in_file
 from tests.service.storage.test_damaged_file import record, sound
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from service.audit_events import Stopped
-from service.storage.audit_log import AuditLog
-from service.storage.audit_segments import audit_directory, list_segments
+from service.storage.audit.audit_log import AuditLog
+from service.storage.audit.audit_segments import audit_directory, list_segments
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.records import DetectionMetadata, DetectionRecord
-from service.storage.metadata_index import MetadataIndex
+from service.storage.metadata.metadata_index import MetadataIndex
 
 KEY_PREFIX = "test[1]*:"  # with the characters that a glob pattern gives a meaning
 

@@ -1,0 +1,1 @@
+"""The audit record: lines with a hash chain, written durably, read, verified and trimmed."""

@@ -1,0 +1,55 @@
+"""A detection's metadata as the fields of a Redis hash, and back. A field without a value is left out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from redis.asyncio import Redis
+
+from service.errors import Unavailable
+from service.records import DetectionMetadata
+from service.storage.metadata.redis_keys import RedisKeys
+
+_READ_AT_ONCE = 500
+
+
+def to_hash(metadata: DetectionMetadata) -> dict[str, str]:
+    """The fields of a hash."""
+    return {name: str(value) for name, value in asdict(metadata).items() if value is not None}
+
+
+def from_hash(fields: Mapping[str, str]) -> DetectionMetadata:
+    """Metadata from the fields of a hash. Fields that other programs added are left alone.
+
+    Raises:
+        Unavailable: a field is missing or no number. Only another program's write can have done that; the next start
+            of the service mends it.
+    """
+    try:
+        return DetectionMetadata(
+            detection_id=fields["detection_id"],
+            camera_id=fields["camera_id"],
+            timestamp_us=int(fields["timestamp_us"]),
+            track_id=fields.get("track_id"),
+            person_id=fields.get("person_id"),
+            image_width=int(fields["image_width"]),
+            image_height=int(fields["image_height"]),
+            image_media_type=fields["image_media_type"],
+            model_fingerprint=fields["model_fingerprint"],
+            created_at_us=int(fields["created_at_us"]),
+        )
+    except (KeyError, ValueError) as error:
+        raise Unavailable(
+            f"the metadata in Redis of detection {fields.get('detection_id')!r} is damaged ({error!r}): "
+            "start the service again, which writes it anew from the disk"
+        ) from None
+
+
+async def read_hashes(client: Redis, keys: RedisKeys, detection_ids: Sequence[str]) -> list[dict[str, str]]:
+    """The hashes of detections, in their order; an empty one for a detection that is not there."""
+    hashes: list[dict[str, str]] = []
+    for start in range(0, len(detection_ids), _READ_AT_ONCE):
+        async with client.pipeline(transaction=False) as pipeline:
+            for each in detection_ids[start : start + _READ_AT_ONCE]:
+                pipeline.hgetall(keys.detection(each))
+            hashes += await pipeline.execute()
+    return hashes
