@@ -33,7 +33,11 @@ NEEDED = {
         ("post", "/v1/detections:batch"),
     },
     Scope.SEARCH: {("post", "/v1/search"), ("post", "/v1/compare")},
-    Scope.ADMIN: {("delete", "/v1/detections/{detection_id}"), ("post", "/v1/detections:erase")},
+    Scope.ADMIN: {
+        ("delete", "/v1/detections/{detection_id}"),
+        ("post", "/v1/detections:erase"),
+        ("get", "/v1/erasures/{receipt_id}"),
+    },
 }
 # A change of the key file is seen within a second; the rest is for a busy machine.
 TAKEN_UP_SECONDS = 10.0

@@ -251,7 +251,8 @@ async def test_a_full_gallery_keeps_entries_in_the_stream_until_there_is_room(
             await erase_detection(components, detection_id)
         await until(lambda: components.slots.size == 10)
         assert not {*erased} & {*await check_agreement(components)}
-    assert len([line for line in caplog.messages if "cannot be stored now" in line]) <= 2
+    # Not once for each try: when it begins, and again where it was over for a moment.
+    assert 1 <= len([line for line in caplog.messages if "cannot be stored now" in line]) <= 5
     async with running(settings, gallery_capacity=60) as components:
         await until(is_drained(client))
         everything = {f"d{number:02}" for number in range(60)}
