@@ -100,13 +100,20 @@ class _Connection:
 
     async def exchange(self, request: bytes, report: LoadReport) -> None:
         began = time.monotonic()
-        try:
-            status = await self._exchange(request)
-        except (OSError, EOFError):
-            self.close()
-            status = 0
+        is_reused = self._streams is not None
+        status = await self._try(request)
+        if status == 0 and is_reused:
+            # The service closes connections that were idle for a while; who reuses one must be ready to ask again.
+            status = await self._try(request)
         report.statuses[status] += 1
         (report.refused_seconds if status == 429 else report.seconds).append(time.monotonic() - began)
+
+    async def _try(self, request: bytes) -> int:
+        try:
+            return await self._exchange(request)
+        except (OSError, EOFError):
+            self.close()
+            return 0
 
     async def open(self) -> None:
         self._streams = await asyncio.open_connection("127.0.0.1", self._port)
