@@ -9,7 +9,7 @@ from pathlib import Path
 
 import lmdb
 
-from service.storage.backup.durable_files import sync_path
+from service.storage.durable_files import sync_path
 
 
 def make_directory(path: Path) -> None:

@@ -19,8 +19,9 @@ from typing import Self
 from service.audit_events import AuditEvent
 from service.errors import QueueFull, ServiceError, Unavailable
 from service.storage.audit.audit_entry import AuditHead
-from service.storage.audit.audit_segments import audit_directory, sync_directory
+from service.storage.audit.audit_segments import audit_directory
 from service.storage.audit.audit_writer import AuditWrite, AuditWriter
+from service.storage.durable_files import sync_path
 
 _MAX_GROUP = 64  # as the records' group commit
 
@@ -60,7 +61,7 @@ class AuditLog:
         """
         directory = audit_directory(data_dir)
         directory.mkdir(mode=0o700, exist_ok=True)
-        sync_directory(data_dir)
+        sync_path(data_dir)
         return cls(directory, max_waiting, clock_us)
 
     @property

@@ -9,7 +9,8 @@ from pathlib import Path
 from service.audit_events import AuditTrimmed
 from service.storage.audit.audit_entry import DamagedEntry, read_entry
 from service.storage.audit.audit_log import AuditLog
-from service.storage.audit.audit_segments import list_segments, read_lines, segment_day, sync_directory
+from service.storage.audit.audit_segments import list_segments, read_lines, segment_day
+from service.storage.durable_files import sync_path
 
 _logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ async def trim_record(audit: AuditLog, retention_days: int) -> int:
         if event is None or await audit.record_regardless(event) is None:
             break
         old.unlink()
-        sync_directory(audit.directory)
+        sync_path(audit.directory)
         trimmed += 1
         _logger.info("deleted the audit segment %s, older than %d days", old.name, retention_days)
     return trimmed

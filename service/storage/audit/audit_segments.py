@@ -10,6 +10,8 @@ from pathlib import Path
 
 _NAME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\.jsonl")
 
+from service.storage.durable_files import sync_path
+
 _logger = logging.getLogger(__name__)
 
 
@@ -33,15 +35,6 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             yield number, line.removesuffix(b"\n"), line.endswith(b"\n")
-
-
-def sync_directory(directory: Path) -> None:
-    """Makes the names in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class SegmentWriter:
@@ -88,7 +81,7 @@ class SegmentWriter:
     def _open(self, path: Path) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            sync_directory(self._directory)
+            sync_path(self._directory)
             size = os.fstat(descriptor).st_size
         except OSError:
             os.close(descriptor)

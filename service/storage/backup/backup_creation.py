@@ -26,14 +26,14 @@ from service.storage.backup.backup_manifest import (
     moment,
     write_manifest,
 )
-from service.storage.backup.durable_files import (
+from service.storage.backup.record_copy import CopiedRecords, copy_records, estimate_copy_bytes, open_for_reading
+from service.storage.durable_files import (
     copy_file,
     file_sha256,
     make_private_directory,
     sync_path,
     whole_lines_bytes,
 )
-from service.storage.backup.record_copy import CopiedRecords, copy_records, estimate_copy_bytes, open_for_reading
 
 _INCOMPLETE = ".incomplete"
 _JSON_LINES = ".jsonl"

@@ -18,12 +18,12 @@ from service.records import DetectionMetadata
 from service.storage.backup.backup_creation import empty_directory, require_space
 from service.storage.backup.backup_manifest import AUDIT, RECORDS, BackupError, BackupManifest
 from service.storage.backup.backup_verification import verify_backup
-from service.storage.backup.durable_files import copy_file, make_private_directory, sync_path
 from service.storage.backup.erasure_entries import RecordedErasures, read_erasures
 from service.storage.backup.record_copy import CopiedRecords, copy_records, open_for_reading
 from service.storage.data_directory_lock import DataDirectoryLock
 from service.storage.detection_store import RESTORING
 from service.storage.durable_directory import make_directory
+from service.storage.durable_files import copy_file, make_private_directory, sync_path
 
 _MAY_BE_THERE = {"lock", RESTORING}
 

@@ -13,8 +13,8 @@ from service.storage.backup.backup_manifest import (
     BackupManifest,
     read_manifest,
 )
-from service.storage.backup.durable_files import file_sha256
 from service.storage.backup.record_inspection import Inspection, inspect_records
+from service.storage.durable_files import file_sha256
 from service.storage.record_databases import DamagedDatabase
 
 

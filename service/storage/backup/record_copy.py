@@ -16,7 +16,7 @@ from pathlib import Path
 import lmdb
 
 from service.records import DetectionMetadata
-from service.storage.backup.durable_files import make_private_directory, sync_path
+from service.storage.durable_files import make_private_directory, sync_path
 from service.storage.named_databases import CROPS, FEATURE_MAPS, MAX_DATABASES, METADATA, REINDEXED_MAPS, SET_ASIDE
 from service.storage.record_databases import UNREADABLE_PAGES, DamagedDatabase, RecordDatabases
 from service.storage.record_encoding import DamagedRecord, decode_key
