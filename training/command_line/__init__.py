@@ -1,0 +1,1 @@
+"""The commands of `qaconv-training`, one in each file."""
