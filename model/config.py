@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, get_args
 BackboneName = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
 FinalLayer = Literal["layer2", "layer3", "layer4"]
 Interpolation = Literal["bilinear", "bicubic"]
+BlockNormalisation = Literal["batch", "instance_batch"]
 
 STRIDE_OF_LAYER: Mapping[str, int] = {"layer2": 8, "layer3": 16, "layer4": 32}
 
@@ -27,6 +28,9 @@ class ModelConfig:
         input_std: by which each channel is then divided.
         backbone: torchvision's name of the residual network.
         final_layer: the network's last layer; what comes after it is cut off.
+        block_normalisation: what follows a residual block's first convolution: batch normalisation, or instance
+            normalisation on half of the channels (IBN-a, Pan et al., ECCV 2018), which takes light and colour cast
+            out of a picture and so generalises better to cameras never seen.
         channels: d, the channels of the feature map.
         neck_kernel_size: 1 (the paper) or 3 (the authors' later code).
         neck_batch_norm: whether the neck ends in batch normalisation (the authors' later code).
@@ -44,6 +48,7 @@ class ModelConfig:
     input_std: tuple[float, float, float] = IMAGENET_STD
     backbone: BackboneName = "resnet50"
     final_layer: FinalLayer = "layer3"
+    block_normalisation: BlockNormalisation = "batch"
     channels: int = 128
     neck_kernel_size: int = 1
     neck_batch_norm: bool = False
@@ -88,8 +93,12 @@ class ModelConfig:
         return self.map_height * self.map_width
 
     def to_json(self) -> str:
-        """The config as canonical JSON: the same config gives the same text."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """The config as canonical JSON: the same config gives the same text.
+
+        Fields that came after the first checkpoints are left out at their default: these keep their fingerprint.
+        """
+        values = {name: value for name, value in asdict(self).items() if name not in _LATER or value != _LATER[name]}
+        return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -100,7 +109,7 @@ class ModelConfig:
         """
         values: Any = json.loads(text)
         names = {field.name for field in fields(cls)}
-        if not isinstance(values, dict) or set(values) != names:
+        if not isinstance(values, dict) or set(_LATER | values) != names:
             found = sorted(values) if isinstance(values, dict) else type(values).__name__
             raise ValueError(f"a model config has the fields {sorted(names)}, found {found}")
         try:
@@ -116,4 +125,6 @@ _ALLOWED: Mapping[str, tuple[Any, ...]] = {
     "backbone": get_args(BackboneName),
     "final_layer": get_args(FinalLayer),
     "neck_kernel_size": (1, 3),
+    "block_normalisation": get_args(BlockNormalisation),
 }
+_LATER: dict[str, Any] = {"block_normalisation": "batch"}

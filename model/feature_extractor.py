@@ -19,7 +19,9 @@ class FeatureExtractor(nn.Module):
     def __init__(self, config: ModelConfig, *, imagenet_weights: bool = False) -> None:
         super().__init__()
         self.config = config
-        self.backbone = TruncatedResNet(config.backbone, config.final_layer, imagenet_weights=imagenet_weights)
+        self.backbone = TruncatedResNet(
+            config.backbone, config.final_layer, config.block_normalisation, imagenet_weights=imagenet_weights
+        )
         self.neck = _build_neck(config, self.backbone.out_channels)
 
     def forward(self, crops: Tensor) -> Tensor:

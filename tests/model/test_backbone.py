@@ -7,7 +7,7 @@ import pytest
 import torch
 import torchvision
 
-from model.backbone import ImageNetWeightsUnavailable, TruncatedResNet
+from model.backbone import ImageNetWeightsUnavailable, InstanceBatchNorm, TruncatedResNet
 from model.config import STRIDE_OF_LAYER, BackboneName, FinalLayer
 
 RESNET18_FILE = "resnet18-f37072fd.pth"
@@ -49,6 +49,31 @@ def test_it_is_torchvision_s_network_up_to_that_layer() -> None:
     for layer in (whole.layer1, whole.layer2, whole.layer3):
         expected = layer(expected)
     assert torch.equal(backbone(crops), expected)
+
+
+def test_half_of_the_channels_forget_light_and_cast() -> None:
+    torch.manual_seed(0)
+    replaced = torch.nn.BatchNorm2d(4)
+    with torch.no_grad():
+        replaced.weight.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+        replaced.running_mean.copy_(torch.tensor([0.0, 0.0, 1.0, 2.0]))  # type: ignore[union-attr]
+    norm = InstanceBatchNorm(replaced).eval()
+    features = torch.rand(2, 4, 6, 3)
+    result = norm(features)
+    mean, variance = features[1, 1].mean(), features[1, 1].var(unbiased=False)
+    torch.testing.assert_close(result[1, 1], 2 * (features[1, 1] - mean) / (variance + 1e-5).sqrt())
+    torch.testing.assert_close(result[:, 2:], replaced.eval()(features)[:, 2:])
+    torch.testing.assert_close(norm(features * 3 + 5)[:, :2], result[:, :2], atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(("name", "final_layer", "blocks"), [("resnet18", "layer3", 6), ("resnet50", "layer4", 13)])
+def test_instance_normalisation_stands_in_the_shallow_blocks(
+    name: BackboneName, final_layer: FinalLayer, blocks: int
+) -> None:
+    backbone = TruncatedResNet(name, final_layer, "instance_batch")
+    placed = [path for path, module in backbone.named_modules() if isinstance(module, InstanceBatchNorm)]
+    assert len(placed) == blocks
+    assert all(path.endswith("bn1") and not path.startswith("layer4") for path in placed)
 
 
 @pytest.fixture

@@ -26,6 +26,14 @@ def test_json_is_canonical() -> None:
     assert ModelConfig.from_json(json.dumps(dict(reversed(values.items())), indent=2)).to_json() == text
 
 
+def test_configs_from_before_a_field_keep_their_text() -> None:
+    text = ModelConfig().to_json()
+    assert "block_normalisation" not in text
+    assert ModelConfig.from_json(text).block_normalisation == "batch"
+    other = ModelConfig(block_normalisation="instance_batch")
+    assert ModelConfig.from_json(other.to_json()) == other
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -33,6 +41,7 @@ def test_json_is_canonical() -> None:
         ({"input_width": 0}, "input_width is 0"),
         ({"backbone": "vgg16"}, "backbone is 'vgg16', not one of resnet18"),
         ({"final_layer": "layer1"}, "final_layer is 'layer1'"),
+        ({"block_normalisation": "layer"}, "block_normalisation is 'layer'"),
         ({"interpolation": "nearest"}, "interpolation is 'nearest'"),
         ({"channels": 0}, "channels is 0, not positive"),
         ({"kernel_size": 2}, "kernel_size is 2, not a positive odd number"),
