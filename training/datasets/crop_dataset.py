@@ -24,13 +24,17 @@ def read_crop_dataset(path: Path) -> Dataset:
 
     Raises:
         OSError: there is no CSV, or it cannot be read.
-        ValueError: it is not understood (see `read_manifest`), or its split is mixed up (see `check_persons`).
+        ValueError: it is not understood (see `read_manifest`), its split is mixed up (see `check_persons`), or it shows
+            nobody.
     """
     manifest_path = find_manifest(path)
     rows = read_manifest(manifest_path)
     name = manifest_path.absolute().parent.name if path.is_dir() else manifest_path.stem
     if rows[0].split is None:
-        return _dataset_without_split(name, rows)
+        dataset = _dataset_without_split(name, rows)
+        if not dataset.training:
+            raise ValueError(f"{manifest_path} lists {DISTRACTOR} and {JUNK} alone: expected crops of people too")
+        return dataset
     dataset = Dataset(
         name=name,
         training=_select(rows, TRAINING),

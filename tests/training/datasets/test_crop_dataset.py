@@ -85,6 +85,13 @@ def test_a_split_that_is_mixed_up_is_told(tmp_path: Path, draw_images: DrawImage
         read(tmp_path, draw_images, f"{SPLIT}{row}\n")
 
 
+def test_crops_of_nobody_alone_are_told(tmp_path: Path, draw_images: DrawImages) -> None:
+    with pytest.raises(
+        ValueError, match=r"detections\.csv lists distractor and junk alone: expected crops of people too"
+    ):
+        read(tmp_path, draw_images, "file,person_id,camera_id,timestamp\na.jpg,junk,c1,1\n")
+
+
 def test_queries_without_a_gallery_are_told(tmp_path: Path, draw_images: DrawImages) -> None:
     with pytest.raises(
         ValueError, match=r"detections.csv has 1 queries and 0 gallery crops: expected both, or neither"
