@@ -133,7 +133,7 @@ async def test_replacements_wait_for_longer_than_erasures(
 
     async def scrub(_components: Components) -> ScrubReport:
         scrubs.append(time.monotonic())
-        store._scrubs_served = store._scrubs_requested
+        store._due_scrubs._served = store._due_scrubs._requested
         return ScrubReport(0, 0, 0.5)
 
     monkeypatch.setattr(complete_erasures_module, "complete_erasures", scrub)

@@ -187,7 +187,7 @@ async def test_what_a_reader_may_still_see_stays_until_it_ends(
         with pytest.raises(ScrubIncomplete, match="a reader"):
             store.scrub()
         assert store.is_scrub_due
-        assert reader.get(b"a", db=store._databases._crops) == record.crop
+        assert reader.get(b"a", db=store._databases._databases.crops) == record.crop
     store.scrub()
     assert numbers_in(data_dir) == set()
 

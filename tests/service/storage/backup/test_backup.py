@@ -24,9 +24,9 @@ from service.storage.backup.backup_restoration import restore_backup
 from service.storage.backup.backup_verification import verify_backup
 from service.storage.backup.erasure_entries import UnreadableErasures
 from service.storage.backup.record_inspection import inspect_records
+from service.storage.damaged_database import DamagedDatabase
 from service.storage.data_directory_lock import DataDirectoryInUse
 from service.storage.detection_store import DetectionStore, RestoreInterrupted
-from service.storage.record_databases import DamagedDatabase
 from tests.service.storage.data_file import change_value, flip_in_file, place_in_file
 from tests.service.storage.first_format import OLD_CROP, OLD_FEATURE_MAP, OLD_METADATA
 from tests.service.storage.test_damaged_file import NAMES, assert_sound, record, sound
