@@ -15,7 +15,7 @@ import lmdb
 import numpy as np
 import numpy.typing as npt
 
-from service.metrics import Metrics
+from service.observability.metrics import Metrics
 from service.records import DetectionMetadata, DetectionRecord
 from service.storage.damaged_database import UNREADABLE_PAGES, DamagedDatabase
 from service.storage.data_directory_lock import DataDirectoryLock

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import lmdb
 
 from service.errors import QueueFull
-from service.metrics import SIZE_BUCKETS, Metrics
-from service.request_context import current_requests, working_for
+from service.observability.metrics import SIZE_BUCKETS, Metrics
+from service.observability.request_context import current_requests, working_for
 from service.storage.grouping_thread import GroupingThread
 
 Result = TypeVar("Result")

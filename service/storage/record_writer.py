@@ -10,7 +10,7 @@ from typing import TypeVar
 import lmdb
 
 from service.errors import StorageFull
-from service.metrics import Metrics
+from service.observability.metrics import Metrics
 from service.storage.damaged_database import UNREADABLE_PAGES, DamagedDatabase
 from service.storage.disk_reserve import DiskReserve
 from service.storage.group_commit import GroupCommit

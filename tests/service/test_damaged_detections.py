@@ -8,12 +8,12 @@ import pytest
 from service.api.answers import GalleryAnswer
 from service.components import Components, open_components
 from service.describe_gallery import describe_gallery
-from service.erase_detections import erase_detection, erase_detections
+from service.erasure.erase_detections import erase_detection, erase_detections
 from service.errors import DetectionNotFound
 from service.read_detections import read_crop, read_feature_map, read_metadata
 from service.records import DetectionFilter
 from service.recover_gallery import recover_gallery
-from service.search_gallery import search_gallery
+from service.search.search_gallery import search_gallery
 from service.settings import Settings
 from service.storage.record_encoding import encode_feature_map
 from service.storage.set_aside_encoding import SetAsideRecord

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from service.audit_events import AuditEvent
+from service.audit.audit_events import AuditEvent
 from service.errors import ServiceError
 from service.storage.audit.audit_entry import AuditHead
 from service.storage.audit.audit_segments import audit_directory

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 FILL = """
 import asyncio, os, sys
 from pathlib import Path
-from service.audit_events import AuditedFilter, EraseRequested, Searched, Source, Stopped
+from service.audit.audit_events import AuditedFilter, EraseRequested, Searched, Source, Stopped
 from service.errors import StorageFull
 from service.storage.audit.audit_log import AuditLog
 from service.storage.audit.audit_verification import verify_record
@@ -86,7 +86,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 CUT_SHORT = """
 import asyncio, resource, signal, sys
 from pathlib import Path
-from service.audit_events import Stopped
+from service.audit.audit_events import Stopped
 from service.errors import StorageFull
 from service.storage.audit.audit_log import AuditLog
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import pytest
 
-from service.audit_events import AuditEvent
+from service.audit.audit_events import AuditEvent
 from service.errors import QueueFull, Unavailable
 from service.storage.audit.audit_entry import GENESIS
 from service.storage.audit.audit_log import AuditLog
@@ -221,7 +221,7 @@ async def test_a_segment_that_somebody_moves_away_does_not_take_the_rest_of_the_
 RECORD = """
 import asyncio, sys
 from pathlib import Path
-from service.audit_events import Stopped
+from service.audit.audit_events import Stopped
 from service.storage.audit.audit_log import AuditLog
 
 async def client(audit, name):
