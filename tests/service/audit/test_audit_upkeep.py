@@ -3,9 +3,6 @@
 import asyncio
 import logging
 import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +15,7 @@ from service.storage.audit.audit_log import AuditLog
 from service.storage.audit.audit_segments import list_segments
 from tests.service.running_application import run_application
 from tests.service.storage.audit_writing import HeldClock, event, read_record
+from tests.service.storage.small_disk import run_on_small_disk
 
 pytestmark = pytest.mark.anyio
 
@@ -121,9 +119,9 @@ FILL = """
 import asyncio, sys
 from pathlib import Path
 from service.audit.audit_events import Source
+from service.audit.on_record import erase_detection_on_record, erase_detections_on_record, search_on_record
 from service.components import open_components
 from service.errors import StorageFull
-from service.audit.on_record import erase_detection_on_record, erase_detections_on_record, search_on_record
 from service.readiness import check_readiness
 from service.records import DetectionFilter
 from service.recover_gallery import recover_gallery
@@ -174,13 +172,4 @@ def test_a_full_disk_refuses_searches_and_lets_erase(
 ) -> None:
     small_disk = tmp_path / "small"
     small_disk.mkdir()
-    mount = f"mount -t tmpfs -o size=24m tmpfs {small_disk}"
-    private = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
-    if (
-        shutil.which("unshare") is None
-        or subprocess.run([*private, mount], capture_output=True, check=False).returncode
-    ):
-        pytest.skip("this system lets no unprivileged user mount a small disk (unshare, tmpfs)")
-    script = f'{mount} && "$0" -c "$1" {small_disk}/data {tiny_checkpoint} {external_redis_url}'
-    ended = subprocess.run([*private, script, sys.executable, FILL], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
+    run_on_small_disk(small_disk, 24, FILL, tiny_checkpoint, external_redis_url)

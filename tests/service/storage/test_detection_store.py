@@ -1,5 +1,4 @@
 import asyncio
-import shutil
 import signal
 import stat
 import subprocess
@@ -17,6 +16,7 @@ from service.records import DetectionRecord
 from service.storage.data_directory_lock import DataDirectoryInUse
 from service.storage.detection_store import DetectionStore
 from service.storage.record_encoding import DamagedRecord
+from tests.service.storage.small_disk import run_on_small_disk
 
 pytestmark = pytest.mark.anyio
 
@@ -322,14 +322,4 @@ asyncio.run(main())
 
 
 def test_a_full_disk_is_said_to_be_full_and_the_store_stays_usable(tmp_path: Path) -> None:
-    mount = f"mount -t tmpfs -o size=8m tmpfs {tmp_path}"
-    private = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
-    if (
-        shutil.which("unshare") is None
-        or subprocess.run([*private, mount], capture_output=True, check=False).returncode
-    ):
-        pytest.skip("this system lets no unprivileged user mount a small disk (unshare, tmpfs)")
-    script = f'{mount} && "$0" -c "$1" {tmp_path}/data'
-    ended = subprocess.run([*private, script, sys.executable, FILL], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    assert "is full: 0 bytes are free" in ended.stdout
+    assert "is full: 0 bytes are free" in run_on_small_disk(tmp_path, 8, FILL)
