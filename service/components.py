@@ -16,7 +16,7 @@ from service.gallery.slot_table import SlotTable
 from service.gallery_model import settle_gallery_model
 from service.inference.device_worker import DeviceWorker
 from service.inference.image_decoding import ImageDecoder, ImageLimits
-from service.metrics import Metrics
+from service.observability.metrics import Metrics
 from service.settings import Settings
 from service.storage.audit.audit_log import AuditLog
 from service.storage.detection_store import DetectionStore

@@ -16,12 +16,12 @@ from service.device_operations import DeviceOperations
 from service.errors import ServiceError, StorageFull, Unavailable
 from service.gallery.slot_table import SlotTable
 from service.inference.device_worker import DeviceWorker
-from service.metrics import Metrics
+from service.observability.metrics import Metrics
+from service.observability.stage_timing import ingest_stages
 from service.records import DetectionFilter, DetectionMetadata, DetectionRecord
-from service.stage_timing import ingest_stages
+from service.storage.damaged_database import DamagedDatabase
 from service.storage.detection_store import DetectionStore
 from service.storage.metadata.metadata_index import MetadataIndex
-from service.storage.record_databases import DamagedDatabase
 from service.storage.record_encoding import DamagedRecord
 
 Result = TypeVar("Result")

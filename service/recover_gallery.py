@@ -8,7 +8,7 @@ from itertools import islice
 
 from service.components import Components
 from service.errors import StorageFull, Unavailable
-from service.outage_log import OutageLog
+from service.observability.outage_log import OutageLog
 from service.records import DetectionRecord
 from service.reindex.switch_model import switch_model
 

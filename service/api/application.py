@@ -25,17 +25,17 @@ from service.api.request_limit import RequestLimitMiddleware
 from service.api.required_scope import refuse_unguarded_routes, requires
 from service.api.security_headers import DOCUMENTATION_POLICY
 from service.api.stream_entries import stream_entry_reader
-from service.apply_retention import keep_retention
-from service.audit_upkeep import serving_on_record
-from service.audited_keys import KeysOnRecord
-from service.complete_erasures import keep_erasures_complete
-from service.component_metrics import watch_components
+from service.audit.audit_upkeep import serving_on_record
+from service.audit.audited_keys import KeysOnRecord
+from service.audit.on_record import retention_recorder
 from service.components import Components, open_components
-from service.consume_stream import consuming_stream
-from service.metrics import Metrics
-from service.on_record import retention_recorder
+from service.erasure.apply_retention import keep_retention
+from service.erasure.complete_erasures import keep_erasures_complete
+from service.erasure.report_kept_crops import report_kept_crops
+from service.ingest.consume_stream import consuming_stream
+from service.observability.component_metrics import watch_components
+from service.observability.metrics import Metrics
 from service.recover_gallery import keep_in_step, recover_gallery
-from service.report_kept_crops import report_kept_crops
 from service.settings import Settings
 from service.shutdown_time import ShutdownTime
 

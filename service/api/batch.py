@@ -22,7 +22,7 @@ from service.api.required_scope import requires
 from service.api.validation import invalid_field, invalid_fields, validate_fields
 from service.components import Components
 from service.errors import FieldError, LimitExceeded, MalformedManifest, RequestTimeout, ServiceError
-from service.ingest_detection import NewDetection, ingest_detection
+from service.ingest.ingest_detection import NewDetection, ingest_detection
 from service.settings import Settings
 
 # Longer than a manifest's item with four IDs, a time and a file name can be, escapes aside.

@@ -15,9 +15,9 @@ from service.api.forms import Form, describe_form, read_form
 from service.api.media_preference import prefers_png
 from service.api.request_source import source_of
 from service.api.required_scope import requires
-from service.compare_crops import DEFAULT_CORRESPONDENCES, Comparison, open_picture
+from service.audit.on_record import compare_on_record
 from service.components import Components
-from service.on_record import compare_on_record
+from service.search.compare_crops import DEFAULT_CORRESPONDENCES, Comparison, open_picture
 
 router = APIRouter(
     prefix="/v1",

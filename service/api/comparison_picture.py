@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from model.config import ModelConfig
 from model.correspondences import Correspondence
 from service.api.correspondence_answers import PixelGrid
-from service.compare_crops import Comparison
+from service.search.compare_crops import Comparison
 
 _CROP_SIZE = (420, 640)
 _GAP = 220

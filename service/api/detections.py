@@ -23,16 +23,16 @@ from service.api.json_body import read_json_body
 from service.api.request_source import source_of
 from service.api.required_scope import requires
 from service.api.validation import invalid_fields, validate_fields
-from service.components import Components
-from service.errors import DetectionNotFound, FieldError
-from service.inference.feature_extraction import FeatureMap
-from service.ingest_detection import IngestedDetection, NewDetection, ingest_detection
-from service.on_record import (
+from service.audit.on_record import (
     erase_detection_on_record,
     erase_detections_on_record,
     read_crop_on_record,
     read_feature_map_on_record,
 )
+from service.components import Components
+from service.errors import DetectionNotFound, FieldError
+from service.inference.feature_extraction import FeatureMap
+from service.ingest.ingest_detection import IngestedDetection, NewDetection, ingest_detection
 from service.read_detections import list_detections, read_metadata
 
 _INGEST_ERRORS = declare_problems(*IMAGE_ERRORS, *STORING_ERRORS)

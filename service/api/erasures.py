@@ -10,7 +10,7 @@ from service.api.declared_problems import declare_problems
 from service.api.dependencies import RunningComponents, refuse_query_parameters, require_started
 from service.api.fields import Identifier
 from service.api.required_scope import requires
-from service.erase_detections import read_receipt
+from service.erasure.erase_detections import read_receipt
 from service.errors import ReceiptNotFound
 
 router = APIRouter(

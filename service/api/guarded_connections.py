@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from service.api.problems import PROBLEM_MEDIA_TYPE
 from service.errors import Unavailable
-from service.metrics import Metrics
+from service.observability.metrics import Metrics
 from service.settings import Settings
 
 # Proxies allow 8 to 64 KiB.

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api.problems import count_problem, sent_problem
 from service.api.route_label import method_label, route_label
 from service.components import Components
-from service.metrics import Metrics
+from service.observability.metrics import Metrics
 from service.readiness import check_readiness
 
 # Redis and device are asked, and each may take longer to say that it does not work. Prometheus gives up after 10 s.

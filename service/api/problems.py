@@ -15,8 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from service.api.validation import describe_validation_errors
 from service.errors import InvalidField, ServiceError
-from service.metrics import Metrics
-from service.request_context import current_request_id
+from service.observability.metrics import Metrics
+from service.observability.request_context import current_request_id
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 

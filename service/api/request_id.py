@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.access_log import log_access
 from service.api.fields import is_identifier
-from service.request_context import RequestContext, working_for
-from service.trace_context import TraceContext
+from service.observability.request_context import RequestContext, working_for
+from service.observability.trace_context import TraceContext
 
 REQUEST_ID_HEADER = "X-Request-Id"
 TRACE_RESPONSE_HEADER = "traceresponse"

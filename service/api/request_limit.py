@@ -4,7 +4,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.problems import answer_error
 from service.errors import QueueFull
-from service.metrics import Metrics
+from service.observability.metrics import Metrics
 
 # What supervisors, load balancers and Prometheus ask must be answered above all when there is much to do.
 _EXEMPT_PATHS = frozenset({"/livez", "/readyz", "/metrics"})

@@ -2,9 +2,9 @@
 
 from fastapi import Request
 
-from service.audit_events import Source
+from service.audit.audit_events import Source
 from service.caller import Caller
-from service.request_context import current_request_id
+from service.observability.request_context import current_request_id
 
 
 def source_of(request: Request) -> Source:

@@ -12,10 +12,10 @@ from service.api.request_source import source_of
 from service.api.required_scope import requires
 from service.api.search_answers import SearchAnswer, describe_search
 from service.api.search_form import SearchForm
+from service.audit.on_record import search_on_record
 from service.components import Components
 from service.errors import DetectionNotFound, OtherModel
-from service.on_record import search_on_record
-from service.search_records import SearchResult
+from service.search.search_records import SearchResult
 
 router = APIRouter(
     prefix="/v1",

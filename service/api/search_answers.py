@@ -6,9 +6,9 @@ from model.checkpoint import Checkpoint
 from model.config import ModelConfig
 from service.api.answers import MOMENT_FORMAT, FeatureMapSize, ImageSize
 from service.api.correspondence_answers import CorrespondenceAnswer, PixelGrid, describe_correspondences
+from service.observability.stage_timing import Timing
 from service.rfc_3339 import format_moment
-from service.search_records import LiftingReport, Match, PivotReport, QuerySeen, SearchResult
-from service.stage_timing import Timing
+from service.search.search_records import LiftingReport, Match, PivotReport, QuerySeen, SearchResult
 
 
 class QueryAnswer(BaseModel):

@@ -12,7 +12,7 @@ from service.api.forms import Form
 from service.api.validation import invalid_fields
 from service.errors import FieldError
 from service.records import CandidateFilter
-from service.search_records import SearchQuery
+from service.search.search_records import SearchQuery
 
 # Longer than any two times of the service are apart would change nothing, and exceed what Redis keeps exactly.
 _MAX_SECONDS = 1e9

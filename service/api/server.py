@@ -13,7 +13,7 @@ from prometheus_client import disable_created_metrics
 from service.api.application import create_application
 from service.api.guarded_connections import ConnectionLimits, guard_connections
 from service.api.tls import ServedCertificate, limit_handshakes
-from service.log_lines import configure_logging
+from service.observability.log_lines import configure_logging
 from service.settings import Settings
 from service.shutdown_time import ShutdownTime
 

@@ -9,7 +9,7 @@ from service.api.detection_requests import DetectionForm
 from service.api.fields import Identifier, UploadedFile
 from service.api.validation import validate_fields
 from service.errors import FieldError, LimitExceeded
-from service.ingest_detection import NewDetection
+from service.ingest.ingest_detection import NewDetection
 from service.storage.stream_entry import StreamEntry
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.audit_events import Compared, Erased, EraseRequested, Searched
+from service.audit.audit_events import Compared, Erased, EraseRequested, Searched
 from service.storage.audit.audit_entry import AuditEntry
 
 _NOT_GIVEN = "–"

@@ -16,8 +16,8 @@ from service.storage.backup.backup_manifest import BackupError
 from service.storage.backup.backup_restoration import restore_backup
 from service.storage.backup.backup_verification import verify_backup
 from service.storage.backup.erasure_entries import UnreadableErasures
+from service.storage.damaged_database import DamagedDatabase
 from service.storage.data_directory_lock import DataDirectoryInUse
-from service.storage.record_databases import DamagedDatabase
 
 SnapshotArgument = Annotated[Path, typer.Argument(metavar="SNAPSHOT_DIR", help="The folder of the backup.")]
 

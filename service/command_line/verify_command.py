@@ -6,7 +6,7 @@ from service.command_line.command_error import FAILED, CommandError
 from service.command_line.data_directory import DataDirOption, data_directory
 from service.storage.backup.backup_manifest import RECORDS, moment
 from service.storage.backup.record_inspection import Inspection, inspect_records
-from service.storage.record_databases import DamagedDatabase
+from service.storage.damaged_database import DamagedDatabase
 
 
 def verify_command(data_dir: DataDirOption = None) -> None:

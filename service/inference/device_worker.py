@@ -12,9 +12,9 @@ from typing import Any, Generic, TypeVar
 
 from service.errors import QueueFull, Unavailable
 from service.inference.learnt_limits import LearntLimits
-from service.metrics import SIZE_BUCKETS, Metrics
+from service.observability.metrics import SIZE_BUCKETS, Metrics
+from service.observability.request_context import RequestContext, current_requests, working_for
 from service.out_of_memory import attempt, is_out_of_memory, too_little_memory
-from service.request_context import RequestContext, current_requests, working_for
 
 logger = logging.getLogger(__name__)
 

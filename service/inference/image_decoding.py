@@ -23,7 +23,7 @@ from service.errors import (
     UnreadableImage,
     UnsupportedImage,
 )
-from service.metrics import Metrics
+from service.observability.metrics import Metrics
 from service.out_of_memory import is_out_of_memory
 
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}

@@ -5,40 +5,32 @@ survives the process and half a record never exists. Files are private to the se
 people.
 """
 
-import asyncio
-import errno
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 import lmdb
 import numpy as np
 import numpy.typing as npt
 
-from service.errors import StorageFull
-from service.metrics import Metrics
+from service.observability.metrics import Metrics
 from service.records import DetectionMetadata, DetectionRecord
+from service.storage.damaged_database import UNREADABLE_PAGES, DamagedDatabase
 from service.storage.data_directory_lock import DataDirectoryLock
-from service.storage.disk_reserve import DiskReserve
+from service.storage.due_scrubs import DueScrubs
 from service.storage.durable_directory import make_directory, make_environment
 from service.storage.erasure_receipts import ErasureReceipts
-from service.storage.group_commit import GroupCommit
 from service.storage.model_switch import ModelSwitch
 from service.storage.named_databases import MAX_DATABASES
 from service.storage.page_scrubber import PageScrubber, ScrubReport
-from service.storage.record_databases import (
-    UNREADABLE_PAGES,
-    DamagedDatabase,
-    OnDamaged,
-    RecordDatabases,
-)
+from service.storage.record_databases import RecordDatabases
 from service.storage.record_encoding import DamagedRecord, EncodedRecord, encode_key, encode_record
-from service.storage.record_map_size import RESERVE_BYTES, map_size_bytes
+from service.storage.record_map_size import map_size_bytes
+from service.storage.record_walker import OnDamaged
+from service.storage.record_writer import RecordWriter
 from service.storage.set_aside_encoding import SetAsideRecord
-
-Result = TypeVar("Result")
 
 # LMDB copies the pages that a transaction touches. Deleting this many scattered records touches below 400 pages of
 # 4 KiB; the reserve, of the memory map and of the disk, therefore lets a full store still be emptied.
@@ -46,8 +38,6 @@ _DELETED_IN_ONE_TRANSACTION = 64
 
 # Where a backup is restored to before it is whole (`backup_restoration`).
 RESTORING = "restoring"
-
-_FULL_DISK_BYTES = 2**20
 
 _logger = logging.getLogger(__name__)
 
@@ -79,15 +69,11 @@ class DetectionStore:
         self._lock = lock
         self._capacity_bytes = capacity_bytes
         self._databases = RecordDatabases(environment)
-        self._reserve = DiskReserve(Path(environment.path()) / "reserve", RESERVE_BYTES)
-        self._reserve_door = asyncio.Lock()
-        self._reserve.hold()
-        self._writer = GroupCommit(environment, max_waiting, metrics)
-        self.model_switch = ModelSwitch(environment, self._databases, self._write, capacity_bytes)
-        self.receipts = ErasureReceipts(environment, self._write_with_reserve)
+        self._writer = RecordWriter(environment, self._databases, capacity_bytes, max_waiting, metrics)
+        self.model_switch = ModelSwitch(environment, self._databases, self._writer.write, capacity_bytes)
+        self.receipts = ErasureReceipts(environment, self._writer.write_with_reserve)
         self._scrubber = PageScrubber(environment)
-        # The first scrub is due at once: what an earlier process left is not known.
-        self._scrubs_requested, self._scrubs_served, self._last_erasure = 1, 0, 1
+        self._due_scrubs = DueScrubs(self._scrubber)
 
     @classmethod
     def open(
@@ -148,9 +134,11 @@ class DetectionStore:
             lmdb.Error: the disk failed; nothing was stored.
         """
         encoded = encode_record(record)
-        is_new, leaves_bytes = await self._write(lambda transaction: self._put_within_capacity(transaction, encoded))
+        is_new, leaves_bytes = await self._writer.write(
+            lambda transaction: self._put_within_capacity(transaction, encoded)
+        )
         if leaves_bytes:
-            self._scrubs_requested += 1
+            self._due_scrubs.request_for_replacement()
         return is_new
 
     async def delete(self, detection_ids: Sequence[str]) -> list[DetectionMetadata]:
@@ -195,58 +183,54 @@ class DetectionStore:
 
         def move(transaction: "lmdb.Transaction[bytes]") -> bool:
             try:
-                self._databases.require_sound(detection_id)
+                self._databases.reader.require_sound(detection_id)
             except DamagedRecord:
                 return self._databases.set_aside(transaction, key, reason, at_us)
             return False
 
-        return await self._write_with_reserve(move, continues=True)
+        return await self._writer.write_with_reserve(move, continues=True)
 
     def get_metadata(self, detection_id: str) -> DetectionMetadata | None:
         """The metadata of a detection; None if there is none. Raises DamagedRecord if it cannot be read."""
-        return self._databases.get_metadata(detection_id)
+        return self._databases.reader.get_metadata(detection_id)
 
     def get_record(self, detection_id: str) -> DetectionRecord | None:
         """The whole record of a detection; None if there is none. Raises DamagedRecord if it cannot be read."""
-        return self._databases.get_record(detection_id)
+        return self._databases.reader.get_record(detection_id)
 
     def get_crop(self, detection_id: str) -> bytes | None:
         """The image file of a detection as it was sent; None if there is none. Raises DamagedRecord."""
-        return self._databases.get_crop(detection_id)
+        return self._databases.reader.get_crop(detection_id)
 
     def get_feature_map(self, detection_id: str) -> npt.NDArray[np.float16] | None:
         """The feature map of a detection, float16 [d, h, w]; None if there is none. Raises DamagedRecord."""
-        return self._databases.get_feature_map(detection_id)
+        return self._databases.reader.get_feature_map(detection_id)
 
     def holds(self, detection_id: str) -> bool:
         """Whether there is anything of a detection: a record, a damaged one, or one that was set aside."""
-        return self._databases.holds(detection_id)
+        return self._databases.reader.holds(detection_id)
 
     def get_set_aside(self, detection_id: str) -> SetAsideRecord | None:
         """The damaged record of that ID that was set aside; None if there is none."""
-        return self._databases.get_set_aside(detection_id)
+        return self._databases.reader.get_set_aside(detection_id)
 
     def request_scrub(self) -> None:
         """Note that something was erased, whose bytes are still in the file."""
-        self._scrubs_requested += 1
-        self._last_erasure = self._scrubs_requested
+        self._due_scrubs.request_for_erasure()
 
     @property
     def is_scrub_due(self) -> bool:
         """Whether bytes of erased or replaced records may be left in the file."""
-        return self._scrubs_served < self._scrubs_requested
+        return self._due_scrubs.is_due
 
     @property
     def is_erasure_unscrubbed(self) -> bool:
         """Whether an erasure waits for a scrub, not only what was replaced."""
-        return self._scrubs_served < self._last_erasure
+        return self._due_scrubs.is_due_for_erasure
 
     def scrub(self) -> ScrubReport:
         """Overwrite what the file has left of all that was erased or replaced before. Errors: `PageScrubber.scrub`."""
-        requested = self._scrubs_requested
-        report = self._scrubber.scrub()
-        self._scrubs_served = requested
-        return report
+        return self._due_scrubs.scrub()
 
     def count_crops(self) -> int:
         """How many records have a crop."""
@@ -262,8 +246,7 @@ class DetectionStore:
 
     def used_bytes(self) -> int:
         """How much of the capacity the records take."""
-        with self._environment.begin() as transaction:
-            return self._databases.used_bytes(transaction)
+        return self._writer.used_bytes()
 
     @property
     def capacity_bytes(self) -> int:
@@ -272,86 +255,31 @@ class DetectionStore:
 
     def free_disk_bytes(self) -> int:
         """What the disk of the records has left for this user."""
-        disk = os.statvfs(self._environment.path())
-        return disk.f_bavail * disk.f_frsize
+        return self._writer.free_disk_bytes()
 
     def iterate_metadata(self, on_damaged: OnDamaged = log_damaged) -> Iterator[DetectionMetadata]:
         """All metadata, ordered by ID; what is damaged goes to `on_damaged(detection_id, reason)` and is skipped."""
-        return self._databases.iterate_metadata(on_damaged)
+        return self._databases.walker.iterate_metadata(on_damaged)
 
     def iterate_records(self, on_damaged: OnDamaged = log_damaged) -> Iterator[DetectionRecord]:
         """All records, ordered by ID; what is damaged goes to `on_damaged(detection_id, reason)` and is skipped."""
-        return self._databases.iterate_records(on_damaged)
+        return self._databases.walker.iterate_records(on_damaged)
 
     def iterate_set_aside(self) -> Iterator[SetAsideRecord]:
         """The damaged records that were set aside, ordered by ID. `delete` erases them as it does the others."""
-        return self._databases.iterate_set_aside()
+        return self._databases.walker.iterate_set_aside()
 
     def _put_within_capacity(self, transaction: "lmdb.Transaction[bytes]", record: EncodedRecord) -> tuple[bool, bool]:
         """Whether there was no record of that ID before, and whether anything of one, be it set aside, was replaced."""
-        leaves_bytes = self._databases.has_any(transaction, record.key)
+        leaves_bytes = self._databases.reader.has_any(transaction, record.key)
         is_new = self._databases.put(transaction, record)
         if self._databases.used_bytes(transaction) > self._capacity_bytes:
-            raise self._capacity_exhausted()
+            raise self._writer.capacity_exhausted()
         return is_new, leaves_bytes
 
     async def _delete_together(self, keys: Sequence[bytes], *, continues: bool) -> list[DetectionMetadata]:
-        return await self._write_with_reserve(
+        return await self._writer.write_with_reserve(
             lambda transaction: self._databases.delete(transaction, keys), continues=continues
-        )
-
-    async def _write_with_reserve(
-        self, apply: Callable[["lmdb.Transaction[bytes]"], Result], *, continues: bool
-    ) -> Result:
-        """A write that is not to fail for want of space."""
-
-        def apply_without_reserve(transaction: "lmdb.Transaction[bytes]") -> Result:
-            self._reserve.release()  # by the writer itself, so that few other writes can take the space first
-            return apply(transaction)
-
-        try:
-            return await self._write(apply, continues=continues)
-        except StorageFull:
-            pass
-        except lmdb.Error as error:
-            # Cut short by a full disk, which does not show any more where another has given up the reserve since.
-            if error.code != errno.EIO:
-                raise
-        # One at a time: the reserve is not to be taken again while another still needs the space.
-        async with self._reserve_door:
-            try:
-                return await self._write(apply_without_reserve, continues=True)
-            finally:
-                await asyncio.to_thread(self._reserve.hold)
-
-    async def _write(self, apply: Callable[["lmdb.Transaction[bytes]"], Result], *, continues: bool = False) -> Result:
-        try:
-            return await self._writer.write(apply, continues=continues)
-        except lmdb.MapFullError:
-            raise self._capacity_exhausted() from None
-        except UNREADABLE_PAGES as error:
-            raise DamagedDatabase.found_in(self._environment.path(), error) from error
-        except lmdb.Error as error:
-            if self._is_disk_full(error):
-                raise self._disk_exhausted() from None
-            raise
-
-    def _is_disk_full(self, error: lmdb.Error) -> bool:
-        # The write that takes the last of a disk is cut short, which LMDB calls an input/output error.
-        is_cut_short = error.code == errno.EIO and self.free_disk_bytes() < _FULL_DISK_BYTES
-        return is_cut_short or error.code in {errno.ENOSPC, errno.EDQUOT}
-
-    def _capacity_exhausted(self) -> StorageFull:
-        return StorageFull(
-            f"the record is too large for what is left: the records in {self._environment.path()} take "
-            f"{self.used_bytes():,} of at most {self._capacity_bytes:,} bytes. Erase detections, or raise "
-            "QACONV_DISK_CAPACITY_BYTES and start the service again"
-        )
-
-    def _disk_exhausted(self) -> StorageFull:
-        return StorageFull(
-            f"the disk of {self._environment.path()} is full: {self.free_disk_bytes():,} bytes are free; the "
-            f"records take {self.used_bytes():,}. Free space on that disk, or erase detections"
         )
 
 

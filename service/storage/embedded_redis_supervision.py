@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 
-from service.outage_log import OutageLog
+from service.observability.outage_log import OutageLog
 from service.storage.embedded_redis import EmbeddedRedis, EmbeddedRedisError
 
 _SECONDS_BETWEEN_LOOKS = 0.2

@@ -1,28 +1,22 @@
-"""Group commit: one thread takes all waiting writes and makes them durable with one synchronisation of the disk.
+"""Group commit: writes that wait are made durable together, with one synchronisation of the disk (`grouping_thread`).
 
-A commit waits for the disk, which takes about as long for one record as for sixty. While it waits, the writes of
-other requests gather; the next commit takes them all. Every write is answered after the commit that holds it.
+Every write is answered after the commit that holds it.
 """
 
 import asyncio
 import logging
-import queue
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import lmdb
 
-from service.errors import QueueFull, Unavailable
-from service.metrics import SIZE_BUCKETS, Metrics
-from service.request_context import current_requests, working_for
+from service.errors import QueueFull
+from service.observability.metrics import SIZE_BUCKETS, Metrics
+from service.observability.request_context import current_requests, working_for
+from service.storage.grouping_thread import GroupingThread
 
 Result = TypeVar("Result")
-
-# Enough that the disk's waiting is shared well; few enough that a commit stays well below a second.
-MAX_GROUP = 64
 
 _logger = logging.getLogger(__name__)
 
@@ -41,7 +35,6 @@ class GroupCommit:
 
     def __init__(self, environment: lmdb.Environment, max_waiting: int, metrics: Metrics | None = None) -> None:
         self._environment = environment
-        self._max_waiting = max_waiting
         metrics = metrics or Metrics()
         self._refusals = metrics.refusals.labels("disk_queue")
         self._seconds = metrics.histogram(
@@ -53,17 +46,15 @@ class GroupCommit:
         self._failures = metrics.counter(
             "qaconv_disk_commit_failures_total", "Commits that failed; a group's writes are then repeated one by one."
         )
-        self._waiting: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
-        metrics.watch("qaconv_disk_writes_waiting", "Writes that wait for the disk.", self._waiting.qsize)
-        self._door = threading.Lock()
-        self._is_closed = False
-        self._thread = threading.Thread(target=self._run, name="record-writer", daemon=True)
-        self._thread.start()
+        self._thread: GroupingThread[_Write] = GroupingThread(
+            "record-writer", "the record store", "writes", max_waiting, self._commit_wanted
+        )
+        metrics.watch("qaconv_disk_writes_waiting", "Writes that wait for the disk.", lambda: self._thread.waiting)
 
     @property
     def is_alive(self) -> bool:
         """Whether writes can still be answered."""
-        return self._thread.is_alive() and not self._is_closed
+        return self._thread.is_alive
 
     async def write(self, apply: Callable[["lmdb.Transaction[bytes]"], Result], *, continues: bool = False) -> Result:
         """Run a function in a write transaction and return its result once that is on the disk.
@@ -81,52 +72,31 @@ class GroupCommit:
             Exception: whatever the function or the commit raised.
         """
         write = _Write(apply)
-        with self._door:
-            if not self.is_alive:
-                raise Unavailable("the record store is closed: the service is shutting down; try again later")
-            waiting = self._waiting.qsize()
-            if waiting >= self._max_waiting and not continues:
-                self._refusals.inc()
-                raise QueueFull(f"{waiting} writes wait for the disk, at most {self._max_waiting} may: try again later")
-            self._waiting.put(write)
+        try:
+            self._thread.put(write, is_refusable=not continues)
+        except QueueFull:
+            self._refusals.inc()
+            raise
         result: Result = await asyncio.wrap_future(write.answer)
         return result
 
     def close(self) -> None:
-        """Finish what waits, then end the thread. Further writes are refused."""
-        with self._door:
-            if not self._is_closed:
-                self._is_closed = True
-                self._waiting.put(None)
-        self._thread.join()
+        """Finish what waits, then end the thread. Further writes are refused. May be called twice."""
+        self._thread.close()
 
-    def _run(self) -> None:
-        is_open = True
-        while is_open:
-            group, is_open = self._next_group()
-            if group:
-                with working_for(request for write in group for request in write.requests):
-                    self._commit(group)
-
-    def _next_group(self) -> tuple[list[_Write], bool]:
-        """All writes that wait now, at least one, and whether more may come."""
-        group: list[_Write] = []
-        with suppress(queue.Empty):
-            while len(group) < MAX_GROUP:
-                write = self._waiting.get(block=not group)
-                if write is None:
-                    return group, False
-                # A caller that gave up before its write began gets none.
-                if write.answer.set_running_or_notify_cancel():
-                    group.append(write)
-        return group, True
+    def _commit_wanted(self, group: Sequence[_Write]) -> None:
+        # A caller that gave up before its write began gets none.
+        wanted = [write for write in group if write.answer.set_running_or_notify_cancel()]
+        if wanted:
+            with working_for(request for write in wanted for request in write.requests):
+                self._commit(wanted)
 
     def _commit(self, group: Sequence[_Write]) -> None:
         """Commit a group. Where that fails, commit each write alone, so that none fails for its neighbours."""
         try:
             with self._seconds.time(), self._environment.begin(write=True) as transaction:
                 results = [write.apply(transaction) for write in group]
-        except BaseException as error:  # a writer that died would leave its callers waiting
+        except BaseException as error:  # whatever it was, it is the answer of the write that caused it alone
             self._failures.inc()
             if len(group) == 1:
                 group[0].answer.set_exception(error)

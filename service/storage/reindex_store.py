@@ -21,9 +21,10 @@ from service.records import DetectionMetadata, DetectionRecord
 from service.storage.gallery_model import GalleryModel, GalleryModelEntry
 from service.storage.named_databases import MAX_DATABASES
 from service.storage.page_buffers import overwrite_buffers
-from service.storage.record_databases import OnDamaged, RecordDatabases
+from service.storage.record_databases import RecordDatabases
 from service.storage.record_encoding import DamagedRecord
 from service.storage.record_map_size import map_size_bytes
+from service.storage.record_walker import OnDamaged
 from service.storage.reindexed_maps import ReindexedMap, crop_digest
 
 Result = TypeVar("Result")
@@ -108,15 +109,15 @@ class ReindexStore:
 
     def list_metadata(self, on_damaged: OnDamaged) -> list[DetectionMetadata]:
         """All metadata, ordered by ID; what is damaged goes to `on_damaged(detection_id, reason)`."""
-        return self._with_growth(lambda: list(self._databases.iterate_metadata(on_damaged)))
+        return self._with_growth(lambda: list(self._databases.walker.iterate_metadata(on_damaged)))
 
     def get_record(self, detection_id: str) -> DetectionRecord | None:
         """The whole record of a detection; None if there is none. Raises DamagedRecord if it cannot be read."""
-        return self._with_growth(lambda: self._databases.get_record(detection_id))
+        return self._with_growth(lambda: self._databases.reader.get_record(detection_id))
 
     def get_feature_map(self, detection_id: str) -> npt.NDArray[np.float16] | None:
         """The feature map in a detection's record; None if there is none. Raises DamagedRecord."""
-        return self._with_growth(lambda: self._databases.get_feature_map(detection_id))
+        return self._with_growth(lambda: self._databases.reader.get_feature_map(detection_id))
 
     def get_fresh(self, detection_id: str, fingerprint: str) -> ReindexedMap | None:
         """The map of this model made anew from the crop that a detection has now; None if there is none."""
@@ -124,7 +125,7 @@ class ReindexStore:
         if reindexed is None or reindexed.fingerprint != fingerprint:
             return None
         try:
-            crop = self._with_growth(lambda: self._databases.get_crop(detection_id))
+            crop = self._with_growth(lambda: self._databases.reader.get_crop(detection_id))
         except DamagedRecord:
             return None
         return reindexed if crop is not None and crop_digest(crop) == reindexed.crop_sha256 else None

@@ -8,7 +8,6 @@ import lmdb
 import numpy as np
 import numpy.typing as npt
 
-from service.storage.named_databases import REINDEXED_MAPS, open_if_there
 from service.storage.record_encoding import DamagedRecord, decode_feature_map, encode_feature_map
 
 # Magic, SHA-256 of what follows, fingerprint, SHA-256 of the crop; then the map as a record has it.
@@ -44,8 +43,8 @@ class ReindexedMaps:
     It is None in an environment that is only read, and that no service of these maps has written to.
     """
 
-    def __init__(self, environment: lmdb.Environment) -> None:
-        self.database = open_if_there(environment, REINDEXED_MAPS)
+    def __init__(self, database: lmdb._Database | None) -> None:
+        self.database = database
 
     def put(self, transaction: "lmdb.Transaction[bytes]", reindexed: ReindexedMap) -> None:
         """Keep a map, in place of any other of that detection."""

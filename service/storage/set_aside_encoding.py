@@ -54,11 +54,6 @@ def decode_set_aside(detection_id: str, value: bytes) -> SetAsideRecord:
     return SetAsideRecord(detection_id, reason, set_aside_at_us, _metadata_of(detection_id, parts.metadata))
 
 
-def decode_parts(value: bytes) -> DamagedParts:
-    """The bytes of the record that an entry keeps. Raises ValueError where the entry itself is damaged."""
-    return _split(value)[1]
-
-
 def _split(value: bytes) -> tuple[Any, DamagedParts]:
     magic, *lengths = _LENGTHS.unpack_from(value)
     if magic != _MAGIC or len(value) != _LENGTHS.size + sum(lengths):

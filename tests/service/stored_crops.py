@@ -7,7 +7,7 @@ import torch
 
 from model.temporal_lifting import LiftingParameters
 from service.components import Components
-from service.ingest_detection import IngestedDetection, NewDetection, ingest_detection
+from service.ingest.ingest_detection import IngestedDetection, NewDetection, ingest_detection
 from service.records import (
     MICROSECONDS_PER_SECOND,
     CandidateFilter,
@@ -15,7 +15,7 @@ from service.records import (
     DetectionMetadata,
     DetectionRecord,
 )
-from service.search_records import SearchQuery
+from service.search.search_records import SearchQuery
 from tests.service.drawn_crops import crop_file
 
 START_US = 1_790_000_000_000_000

@@ -62,7 +62,7 @@ def put_still(service: RunningService, names: Sequence[str]) -> None:
 
 def snapshot_ids(snapshot: Path) -> list[str]:
     with open_for_reading(snapshot / "records", is_shared=False) as environment:
-        return [each.detection_id for each in RecordDatabases(environment).iterate_metadata(lambda *_: None)]
+        return [each.detection_id for each in RecordDatabases(environment).walker.iterate_metadata(lambda *_: None)]
 
 
 def assert_exactly(service: RunningService, expected: Sequence[str]) -> None:

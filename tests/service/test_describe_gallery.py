@@ -4,7 +4,7 @@ import pytest
 
 from service.components import Components
 from service.describe_gallery import describe_gallery
-from service.erase_detections import erase_detection
+from service.erasure.erase_detections import erase_detection
 from service.storage.metadata.metadata_index import CameraSummary
 from tests.service.stored_crops import at, ingest
 

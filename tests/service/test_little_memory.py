@@ -15,7 +15,7 @@ from service.gallery.device_gallery import DeviceGallery
 from service.gallery.slot_table import SlotTable
 from service.inference.device_worker import DeviceWorker, Operation
 from service.inference.feature_extraction import FeatureExtraction
-from service.metrics import Metrics
+from service.observability.metrics import Metrics
 
 CPU = torch.device("cpu")
 torch.set_num_threads(1)

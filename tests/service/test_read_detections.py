@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from service.components import Components
-from service.erase_detections import erase_detection
+from service.erasure.erase_detections import erase_detection
 from service.errors import DetectionNotFound, InvalidField, OtherModel
 from service.read_detections import (
     list_detections,

@@ -12,11 +12,11 @@ import pytest
 from service import recover_gallery as recovery
 from service.components import Components, open_components
 from service.describe_gallery import describe_gallery
-from service.erase_detections import erase_detection
+from service.erasure.erase_detections import erase_detection
 from service.errors import OtherModel, StorageFull, Unavailable
 from service.read_detections import read_feature_map, read_metadata
 from service.recover_gallery import keep_in_step, recover_gallery
-from service.search_gallery import search_gallery
+from service.search.search_gallery import search_gallery
 from service.settings import Settings
 from service.storage.metadata.metadata_index import MetadataIndex
 from tests.service.drawn_crops import crop_file

@@ -11,6 +11,9 @@ from tests.service.conftest import TINY
 from tests.trials.crop_pool import CropPool, draw_pool
 from tests.trials.forked_services import ForkServer
 
+# No test module, but its assertions are to say what differed.
+pytest.register_assert_rewrite("tests.trials.gallery_machine")
+
 _POOL_SIZE = 24
 
 

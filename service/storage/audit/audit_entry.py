@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any, Self
 
-from service.audit_events import AuditEvent
+from service.audit.audit_events import AuditEvent
 from service.rfc_3339 import format_moment
 
 _HASH = "[0-9a-f]{64}"

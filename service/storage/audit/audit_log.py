@@ -8,22 +8,19 @@ kept back, and if even that is no use, the entry is owed, and written as soon as
 
 import asyncio
 import logging
-import queue
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from service.audit_events import AuditEvent
-from service.errors import QueueFull, ServiceError, Unavailable
+from service.audit.audit_events import AuditEvent
+from service.errors import ServiceError
 from service.storage.audit.audit_entry import AuditHead
 from service.storage.audit.audit_segments import audit_directory
 from service.storage.audit.audit_writer import AuditWrite, AuditWriter
 from service.storage.durable_files import sync_path
-
-_MAX_GROUP = 64  # as the records' group commit
+from service.storage.grouping_thread import GroupingThread
 
 _logger = logging.getLogger(__name__)
 
@@ -40,12 +37,9 @@ class AuditLog:
         self.directory = directory
         self.clock_us = clock_us
         self._writer = AuditWriter(directory, clock_us)
-        self._max_waiting = max_waiting
-        self._waiting: queue.SimpleQueue[AuditWrite | None] = queue.SimpleQueue()
-        self._door = threading.Lock()
-        self._is_closed = False
-        self._thread = threading.Thread(target=self._run, name="audit-writer", daemon=True)
-        self._thread.start()
+        self._thread: GroupingThread[AuditWrite] = GroupingThread(
+            "audit-writer", "the audit record", "entries of the audit record", max_waiting, self._writer.commit
+        )
 
     @classmethod
     def open(cls, data_dir: Path, max_waiting: int = 512, clock_us: Callable[[], int] = now_us) -> Self:
@@ -72,12 +66,12 @@ class AuditLog:
     @property
     def is_alive(self) -> bool:
         """Whether entries can still be taken; False once closed, or should the writing thread have died."""
-        return self._thread.is_alive() and not self._is_closed
+        return self._thread.is_alive
 
     @property
     def waiting(self) -> int:
         """Entries that wait for the disk."""
-        return self._waiting.qsize()
+        return self._thread.waiting
 
     @property
     def failure(self) -> str | None:
@@ -121,11 +115,8 @@ class AuditLog:
 
     def close(self) -> None:
         """Write what waits, then end the thread and close the file. May be called twice."""
-        with self._door:
-            if not self._is_closed:
-                self._is_closed = True
-                self._waiting.put(None)
-        self._thread.join()
+        self._thread.close()
+        self._writer.close()
 
     async def _write(self, write: AuditWrite) -> AuditHead | None:
         self._put(write)
@@ -135,41 +126,4 @@ class AuditLog:
         return await asyncio.shield(answer)
 
     def _put(self, write: AuditWrite) -> None:
-        with self._door:
-            if not self.is_alive:
-                raise Unavailable("the audit record is closed: the service is shutting down; try again later")
-            waiting = self._waiting.qsize()
-            if waiting >= self._max_waiting and not write.is_due_regardless:
-                raise QueueFull(
-                    f"{waiting} entries of the audit record wait for the disk, at most {self._max_waiting} may: "
-                    "try again later"
-                )
-            self._waiting.put(write)
-
-    def _run(self) -> None:
-        is_open = True
-        while is_open:
-            group, is_open = self._next_group()
-            if group:
-                self._commit(group)
-        self._writer.close()
-
-    def _next_group(self) -> tuple[list[AuditWrite], bool]:
-        """All writes that wait now, at least one, and whether more may come."""
-        group: list[AuditWrite] = []
-        with suppress(queue.Empty):
-            while len(group) < _MAX_GROUP:
-                write = self._waiting.get(block=not group)
-                if write is None:
-                    return group, False
-                group.append(write)
-        return group, True
-
-    def _commit(self, group: list[AuditWrite]) -> None:
-        try:
-            self._writer.commit(group)
-        except BaseException as error:  # a writer that died would leave its callers waiting
-            _logger.exception("an exception that nobody foresaw, while the audit record was written")
-            for write in group:
-                if not write.answer.done():
-                    write.answer.set_exception(error)
+        self._thread.put(write, is_refusable=not write.is_due_regardless)

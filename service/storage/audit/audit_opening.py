@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.audit_events import AuditBroken, AuditEvent, AuditRecovered
+from service.audit.audit_events import AuditBroken, AuditEvent, AuditRecovered
 from service.storage.audit.audit_chain import CheckedLine, check_segment
 from service.storage.audit.audit_entry import GENESIS, AuditHead
 from service.storage.audit.audit_segments import list_segments

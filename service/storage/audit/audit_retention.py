@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
-from service.audit_events import AuditTrimmed
+from service.audit.audit_events import AuditTrimmed
 from service.storage.audit.audit_entry import DamagedEntry, read_entry
 from service.storage.audit.audit_log import AuditLog
 from service.storage.audit.audit_segments import list_segments, read_lines, segment_day

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from service.audit_events import AuditTrimmed
+from service.audit.audit_events import AuditTrimmed
 from service.storage.audit.audit_chain import CheckedLine, Fault, check_segment
 from service.storage.audit.audit_entry import GENESIS, AuditEntry, AuditHead
 from service.storage.audit.audit_segments import list_segments

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from service.audit_events import AuditEvent, AuditResumed
+from service.audit.audit_events import AuditEvent, AuditResumed
 from service.errors import ServiceError, StorageFull, Unavailable
 from service.rfc_3339 import format_moment
 from service.storage.audit.audit_entry import AuditHead, encode_entry

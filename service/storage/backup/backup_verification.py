@@ -14,8 +14,8 @@ from service.storage.backup.backup_manifest import (
     read_manifest,
 )
 from service.storage.backup.record_inspection import Inspection, inspect_records
+from service.storage.damaged_database import DamagedDatabase
 from service.storage.durable_files import file_sha256
-from service.storage.record_databases import DamagedDatabase
 
 
 @dataclass(frozen=True, slots=True)

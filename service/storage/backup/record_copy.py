@@ -16,9 +16,10 @@ from pathlib import Path
 import lmdb
 
 from service.records import DetectionMetadata
+from service.storage.damaged_database import UNREADABLE_PAGES, DamagedDatabase
 from service.storage.durable_files import make_private_directory, sync_path
 from service.storage.named_databases import CROPS, FEATURE_MAPS, MAX_DATABASES, METADATA, REINDEXED_MAPS, SET_ASIDE
-from service.storage.record_databases import UNREADABLE_PAGES, DamagedDatabase, RecordDatabases
+from service.storage.record_databases import RecordDatabases
 from service.storage.record_encoding import DamagedRecord, decode_key
 from service.storage.set_aside_encoding import DamagedParts, decode_set_aside, encode_set_aside
 
@@ -167,16 +168,16 @@ class _Copying:
 
     def run(self) -> CopiedRecords:
         with self._source.begin(buffers=True) as reading:
-            keys = self._from.walk(reading)
+            keys = self._from.walker.walk(reading)
             while part := list(islice(keys, _RECORDS_IN_ONE_WRITE)):
                 with self._target.begin(write=True) as writing:
                     for key in part:
                         self._copy(reading, writing, key)
             with self._target.begin(write=True) as writing:
-                for key, entry in self._from.walk_set_aside(reading):
+                for key, entry in self._from.walker.walk_set_aside(reading):
                     self._put_set_aside(writing, key, entry)
                 self._copy_others(reading, writing)
-                for key in self._from.find_strays(reading, is_any_damaged=bool(self._copied.damaged)):
+                for key in self._from.walker.find_strays(reading, is_any_damaged=bool(self._copied.damaged)):
                     self._set_aside(writing, key, "there is no metadata", DamagedParts())
         self._copied.set_aside = self._to.count_set_aside()
         return self._copied
@@ -186,9 +187,9 @@ class _Copying:
             if key in self._unreadable:
                 self._set_aside(writing, key, self._unreadable[key], DamagedParts())
                 return
-            metadata, record = self._from.read_encoded(reading, key)
+            metadata, record = self._from.reader.read_encoded(reading, key)
         except DamagedRecord as error:
-            self._set_aside(writing, key, str(error), self._from.read_parts(reading, key))
+            self._set_aside(writing, key, str(error), self._from.reader.read_parts(reading, key))
             return
         except UNREADABLE_PAGES as error:
             raise _UnreadablePages(key, f"its pages cannot be read: {error}") from error

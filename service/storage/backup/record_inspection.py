@@ -11,7 +11,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from service.storage.backup.record_copy import open_for_reading
-from service.storage.record_databases import DamagedDatabase, RecordDatabases
+from service.storage.damaged_database import DamagedDatabase
+from service.storage.record_databases import RecordDatabases
 from service.storage.set_aside_encoding import SetAsideRecord
 
 _spawning = get_context("spawn")
@@ -81,7 +82,7 @@ def _inspect(records_dir: Path, is_shared: bool) -> Inspection:
     damaged: dict[str, str] = {}
     with open_for_reading(records_dir, is_shared=is_shared) as environment:
         databases = RecordDatabases(environment)
-        for record in databases.iterate_records(damaged.__setitem__):
+        for record in databases.walker.iterate_records(damaged.__setitem__):
             models[record.metadata.model_fingerprint] += 1
-        set_aside = tuple(databases.iterate_set_aside())
+        set_aside = tuple(databases.walker.iterate_set_aside())
     return Inspection(models.total(), dict(models), damaged, set_aside)

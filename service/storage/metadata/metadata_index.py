@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from service.errors import Unavailable
-from service.metrics import Metrics
+from service.observability.metrics import Metrics
 from service.records import DetectionFilter, DetectionMetadata, DetectionPage
 from service.storage.metadata.listing_cursor import ListingCursor
 from service.storage.metadata.metadata_hash import from_hash, read_hashes

@@ -9,7 +9,7 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError, WatchError
 
-from service.metrics import Metrics
+from service.observability.metrics import Metrics
 
 
 class CommandTimes:

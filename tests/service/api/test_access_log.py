@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from service.api.request_id import RequestIdMiddleware
 from service.caller import Caller
-from service.log_lines import JsonLines
+from service.observability.log_lines import JsonLines
 
 pytestmark = pytest.mark.anyio
 

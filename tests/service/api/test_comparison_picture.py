@@ -7,7 +7,7 @@ from PIL import Image
 from model.config import ModelConfig
 from model.correspondences import Cell, Correspondence
 from service.api.comparison_picture import draw_comparison
-from service.compare_crops import Comparison
+from service.search.compare_crops import Comparison
 
 PAPER = ModelConfig()
 RED, BLUE = (200, 20, 20), (20, 20, 200)

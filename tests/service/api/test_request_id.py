@@ -6,7 +6,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from service.api.request_id import RequestIdMiddleware
-from service.request_context import current_request_id
+from service.observability.request_context import current_request_id
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.types import Message
 
 from service.api.request_limit import RequestLimitMiddleware
-from service.metrics import Metrics
+from service.observability.metrics import Metrics
 
 pytestmark = pytest.mark.anyio
 LIMIT = 2

@@ -4,7 +4,7 @@ import pytest
 
 from service.api.stream_entries import stream_entry_reader
 from service.errors import InvalidField, LimitExceeded
-from service.ingest_detection import NewDetection
+from service.ingest.ingest_detection import NewDetection
 from service.storage.stream_entry import StreamEntry
 
 read = stream_entry_reader(1000)

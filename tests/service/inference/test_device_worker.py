@@ -10,10 +10,10 @@ import torch
 
 from service.errors import QueueFull, Unavailable
 from service.inference.device_worker import DeviceWorker, Operation
-from service.log_lines import JsonLines
-from service.metrics import Metrics
-from service.request_context import RequestContext, working_for
-from service.trace_context import TraceContext
+from service.observability.log_lines import JsonLines
+from service.observability.metrics import Metrics
+from service.observability.request_context import RequestContext, working_for
+from service.observability.trace_context import TraceContext
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from service.audit_events import Stopped
+from service.audit.audit_events import Stopped
 from service.storage.audit.audit_log import AuditLog
 from service.storage.audit.audit_segments import audit_directory, list_segments
 

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.records import DetectionMetadata, DetectionRecord
+from service.storage.damaged_database import DamagedDatabase
 from service.storage.detection_store import DetectionStore
-from service.storage.record_databases import DamagedDatabase
 from service.storage.record_encoding import encode_feature_map
 from tests.service.storage.data_file import PAGE_BYTES, flip_in_file, place_in_file, write_in_file
 
@@ -102,7 +102,7 @@ READ_ALL = """
 import json, sys
 from pathlib import Path
 from service.storage.detection_store import DetectionStore
-from service.storage.record_databases import DamagedDatabase
+from service.storage.damaged_database import DamagedDatabase
 from service.storage.record_encoding import DamagedRecord
 from tests.service.storage.test_damaged_file import NAMES, assert_sound
 

@@ -7,7 +7,8 @@ import lmdb
 import pytest
 
 from service.errors import QueueFull, Unavailable
-from service.storage.group_commit import MAX_GROUP, GroupCommit
+from service.storage.group_commit import GroupCommit
+from service.storage.grouping_thread import MAX_GROUP
 
 pytestmark = pytest.mark.anyio
 

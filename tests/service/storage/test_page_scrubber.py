@@ -3,32 +3,26 @@
 import asyncio
 import os
 import random
-import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import lmdb
-import numpy as np
 import pytest
 
-from service.records import DetectionRecord
 from service.storage import page_scrubber
 from service.storage.detection_store import DetectionStore
-from service.storage.lmdb_pages import InconsistentPages, newest_snapshot, survey_pages
+from service.storage.lmdb_pages import InconsistentPages, newest_snapshot
 from service.storage.page_buffers import node_sizes, overwrite_buffers
 from service.storage.page_scrubber import PageScrubber, ScrubIncomplete
 from service.storage.reindexed_maps import ReindexedMap, crop_digest
 from tests.service.storage.erasable_records import change_value, draw_record, numbers_in
+from tests.service.storage.scrub_histories import HISTORIES, History, check_whole
 
 pytestmark = pytest.mark.anyio
-
-# The long form: QACONV_TEST_HISTORIES=200 runs so many histories.
-HISTORIES = int(os.environ.get("QACONV_TEST_HISTORIES", "3"))
 
 
 @pytest.fixture
@@ -36,54 +30,6 @@ def store(data_dir: Path) -> Iterator[DetectionStore]:
     store = DetectionStore.open(data_dir)
     yield store
     store.close()
-
-
-class History:
-    """Random puts, replacements and deletions, in groups of any size, against what should be there."""
-
-    def __init__(self, store: DetectionStore, seed: int) -> None:
-        self.drawn = random.Random(seed)
-        self.there: dict[str, DetectionRecord] = {}
-        self.gone: set[int] = set()
-        self._store = store
-        self._number = seed * 1_000_000
-
-    async def go_on(self, groups: int, ids: int = 150) -> None:
-        for _ in range(groups):
-            await asyncio.gather(*(self._put(ids) for _ in range(self.drawn.randrange(1, 60))))
-            erased = self.drawn.sample(sorted(self.there), min(len(self.there), self.drawn.randrange(40)))
-            if self.drawn.random() < 0.5:
-                await self._store.delete(erased)
-            else:
-                await asyncio.gather(*(self._store.delete([each]) for each in erased))
-            for each in erased:
-                self.gone.add(self.there.pop(each).metadata.timestamp_us)
-
-    async def _put(self, ids: int) -> None:
-        self._number += 1
-        record = draw_record(f"det:{self.drawn.randrange(ids):04}", self._number, self.drawn)
-        before = self.there.get(record.metadata.detection_id)
-        if before is not None:
-            self.gone.add(before.metadata.timestamp_us)
-        self.there[record.metadata.detection_id] = record
-        await self._store.put(record)
-
-
-def check_whole(store: DetectionStore, there: dict[str, DetectionRecord], data_dir: Path) -> None:
-    """Every record reads back as it was written, and LMDB and the survey find the file in order."""
-    found = {record.metadata.detection_id: record for record in store.iterate_records(pytest.fail)}
-    assert found.keys() == there.keys()
-    for detection_id, record in there.items():
-        assert found[detection_id].metadata == record.metadata
-        assert found[detection_id].crop == record.crop
-        np.testing.assert_array_equal(found[detection_id].feature_map, record.feature_map)
-    survey(data_dir)
-
-
-def survey(data_dir: Path) -> None:
-    descriptor = os.open(data_dir / "records" / "data.mdb", os.O_RDONLY)
-    survey_pages(descriptor, newest_snapshot(descriptor))
-    os.close(descriptor)
 
 
 @pytest.mark.parametrize("seed", range(1, HISTORIES + 1))
@@ -187,7 +133,7 @@ async def test_what_a_reader_may_still_see_stays_until_it_ends(
         with pytest.raises(ScrubIncomplete, match="a reader"):
             store.scrub()
         assert store.is_scrub_due
-        assert reader.get(b"a", db=store._databases._crops) == record.crop
+        assert reader.get(b"a", db=store._databases._databases.crops) == record.crop
     store.scrub()
     assert numbers_in(data_dir) == set()
 
@@ -256,75 +202,6 @@ def test_nodes_fill_a_page_to_the_last_byte(empty_bytes: int) -> None:
     nodes = [2 + 8 + 2 + size + size % 2 for size in sizes]
     assert sum(nodes) == (empty_bytes if empty_bytes >= 12 else 0)
     assert all(12 <= node <= 2040 for node in nodes)
-
-
-KILLED = """
-import asyncio, random, sys, threading
-from pathlib import Path
-from service.storage.detection_store import DetectionStore
-from service.storage.reindexed_maps import ReindexedMap, crop_digest
-from tests.service.storage.erasable_records import draw_record
-
-async def main(seed, number):
-    store = DetectionStore.open(Path(sys.argv[1]))
-    drawn = random.Random(seed)
-    print("open", flush=True)
-
-    async def scrub():
-        while True:
-            await asyncio.to_thread(store.scrub)
-
-    scrubbing = asyncio.create_task(scrub())
-    while True:
-        number += 1
-        key = drawn.randrange(30)
-        print("put", key, number, flush=True)
-        await store.put(draw_record(f"det:{key}", number, random.Random(number)))
-        print("done", key, number, flush=True)
-        if number % 5 == 0:
-            print("put", key, 0, flush=True)
-            await store.delete([f"det:{key}"])
-            print("done", key, 0, flush=True)
-
-asyncio.run(main(int(sys.argv[2]), int(sys.argv[3])))
-"""
-
-
-async def test_kill_9_while_scrubbing_leaves_every_record_whole(data_dir: Path) -> None:
-    may_be: dict[int, set[int]] = {key: {0} for key in range(30)}
-    drawn = random.Random(2)
-    for kills in range(HISTORIES):
-        _run_and_kill(data_dir, kills, drawn.uniform(0.3, 1.0), may_be)
-        store = DetectionStore.open(data_dir)
-        found = dict.fromkeys(may_be, 0)
-        for record in store.iterate_records(pytest.fail):
-            key, number = int(record.metadata.detection_id.removeprefix("det:")), record.metadata.timestamp_us
-            expected = draw_record(f"det:{key}", number, random.Random(number))
-            assert (record.metadata, record.crop) == (expected.metadata, expected.crop)
-            np.testing.assert_array_equal(record.feature_map, expected.feature_map)
-            found[key] = number
-        assert all(found[key] in may_be[key] for key in may_be), (found, may_be)
-        may_be = {key: {number} for key, number in found.items()}
-        survey(data_dir)
-        store.scrub()
-        there = {number for number in found.values() if number}
-        assert numbers_in(data_dir) == there
-        store.close()
-
-
-def _run_and_kill(data_dir: Path, kills: int, seconds: float, may_be: dict[int, set[int]]) -> None:
-    """Notes for every key which records it may have: what was acknowledged last, and what was begun since."""
-    command = [sys.executable, "-c", KILLED, str(data_dir), str(kills), str(kills * 100_000)]
-    root = Path(__file__).parents[3]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "open\n"
-        time.sleep(seconds)
-        process.send_signal(signal.SIGKILL)
-        for line in process.stdout:
-            if len(words := line.split()) == 3:
-                key, number = int(words[1]), int(words[2])
-                may_be[key] = {number} if words[0] == "done" else may_be[key] | {number}
 
 
 async def test_a_record_in_the_place_of_one_set_aside_leaves_nothing_of_it(

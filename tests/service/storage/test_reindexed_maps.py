@@ -85,7 +85,7 @@ def test_adopting_changes_the_map_and_its_model_alone(
         assert databases.adopt(transaction, reindexed)
         assert databases.reindexed.count(transaction) == 0
         assert not databases.adopt(transaction, map_for("d1", b"the crop before"))
-    found = databases.get_record("d1")
+    found = databases.reader.get_record("d1")
     assert found is not None
     assert found.metadata == replace(record.metadata, model_fingerprint=NEW)
     assert found.crop == record.crop

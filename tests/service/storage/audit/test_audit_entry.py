@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pytest
 
-from service.audit_events import AuditEvent, AuditRecovered
+from service.audit.audit_events import AuditEvent, AuditRecovered
 from service.storage.audit.audit_entry import GENESIS, AuditHead, DamagedEntry, encode_entry, read_entry
 
 TIME_US = 1_795_168_800_000_001

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from service.storage.audit.audit_log import AuditLog
 from service.storage.audit.audit_segments import audit_directory
 from service.storage.audit.audit_verification import verify_record
 from tests.service.storage.audit_writing import HeldClock, event, read_record
+from tests.service.storage.small_disk import run_on_small_disk
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 FILL = """
 import asyncio, os, sys
 from pathlib import Path
-from service.audit_events import AuditedFilter, EraseRequested, Searched, Source, Stopped
+from service.audit.audit_events import AuditedFilter, EraseRequested, Searched, Source, Stopped
 from service.errors import StorageFull
 from service.storage.audit.audit_log import AuditLog
 from service.storage.audit.audit_verification import verify_record
@@ -69,24 +69,15 @@ asyncio.run(main())
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
-    mount = f"mount -t tmpfs -o size=4m tmpfs {tmp_path}"
-    private = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
-    if (
-        shutil.which("unshare") is None
-        or subprocess.run([*private, mount], capture_output=True, check=False).returncode
-    ):
-        pytest.skip("this system lets no unprivileged user mount a small disk (unshare, tmpfs)")
-    script = f'{mount} && "$0" -c "$1" {tmp_path}/data'
-    ended = subprocess.run([*private, script, sys.executable, FILL], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    assert "is full (0 bytes are free), and nothing is answered that is not on record" in ended.stdout
+    told = run_on_small_disk(tmp_path, 4, FILL)
+    assert "is full (0 bytes are free), and nothing is answered that is not on record" in told
 
 
 # A limit on the size of files acts as the end of a disk does: the write that exceeds it is cut short.
 CUT_SHORT = """
 import asyncio, resource, signal, sys
 from pathlib import Path
-from service.audit_events import Stopped
+from service.audit.audit_events import Stopped
 from service.errors import StorageFull
 from service.storage.audit.audit_log import AuditLog
 

@@ -6,19 +6,20 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from service.audit_events import AuditEvent
+from service.audit.audit_events import AuditEvent
 from service.errors import QueueFull, Unavailable
 from service.storage.audit.audit_entry import GENESIS
 from service.storage.audit.audit_log import AuditLog
 from service.storage.audit.audit_segments import audit_directory
 from service.storage.audit.audit_verification import verify_record
+from service.storage.audit.audit_writer import AuditWrite, AuditWriter
 from tests.service.storage.audit_writing import HeldClock, event, read_record, write_record
 
 pytestmark = pytest.mark.anyio
@@ -163,17 +164,18 @@ async def test_an_event_that_cannot_be_written_fails_alone(audit: AuditLog, data
 
 
 async def test_who_gives_up_is_on_record_nonetheless(
-    audit: AuditLog, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+    data_dir: Path, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, may_end = threading.Event(), threading.Event()
-    commit = audit._writer.commit
+    commit = AuditWriter.commit
 
-    def wait(group: list[object]) -> None:
+    def wait(writer: AuditWriter, group: Sequence[AuditWrite]) -> None:
         begun.set()
         may_end.wait(10)
-        commit(group)
+        commit(writer, group)
 
-    monkeypatch.setattr(audit._writer, "commit", wait)
+    monkeypatch.setattr(AuditWriter, "commit", wait)
+    audit = AuditLog.open(data_dir, clock_us=clock)
     first = asyncio.create_task(audit.record(event(0)))
     await asyncio.to_thread(begun.wait, 10)
     second = asyncio.create_task(audit.record(event(1)))
@@ -219,7 +221,7 @@ async def test_a_segment_that_somebody_moves_away_does_not_take_the_rest_of_the_
 RECORD = """
 import asyncio, sys
 from pathlib import Path
-from service.audit_events import Stopped
+from service.audit.audit_events import Stopped
 from service.storage.audit.audit_log import AuditLog
 
 async def client(audit, name):

@@ -1,0 +1,171 @@
+"""Searches, comparisons, crops that were looked at and erasures as the audit record holds them: what was asked, by
+whom, and what came of it.
+
+A search is on record before it is answered, and one that cannot be put on record is not answered; so is a crop. An
+erasure is on record before it begins and after it ended, so that a crash in between hides nothing; and it is done even
+if no entry can be written, for the person whose pictures they are goes before the record.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from hashlib import sha256
+
+from service.audit.audit_events import AuditedFilter, Erased, EraseRequested, Fetched, RetentionErased, Source
+from service.audit.describe_for_audit import describe_comparison, describe_filter, describe_search
+from service.components import Components
+from service.erasure.erase_detections import erase_detection, erase_detections
+from service.errors import DetectionNotFound, QueueFull, ServiceError
+from service.inference.feature_extraction import FeatureMap
+from service.read_detections import StoredCrop, read_crop, read_feature_map
+from service.records import DetectionFilter
+from service.search.compare_crops import Comparison, compare_crops
+from service.search.search_gallery import search_gallery
+from service.search.search_records import SearchQuery, SearchResult
+from service.storage.erasure_receipts import ErasureReceipt
+
+# An entry stays below 256 kB with the longest IDs there can be.
+_IDS_IN_ONE_ENTRY = 1900
+# The word for an end that no error of the service's says: the request was given up, or nobody foresaw it.
+_GIVEN_UP = "given-up"
+
+
+async def search_on_record(components: Components, query: SearchQuery, source: Source) -> SearchResult:
+    """`search_gallery`, on record. A search that fails is recorded too, but for one that a full queue refused.
+
+    Raises:
+        StorageFull, Unavailable, QueueFull: it cannot be put on record, so that its result is withheld.
+        ServiceError: as `search_gallery`.
+    """
+    digest = None if query.image is None else await _hash(query.image)
+    try:
+        result = await search_gallery(components, query)
+    except QueueFull:
+        raise  # Nothing was looked at, and an overload is not made worse by writing down each request of it.
+    except ServiceError as error:
+        await components.audit.record(
+            describe_search(components.fingerprint, query, digest, None, source=source, problem=error.slug)
+        )
+        raise
+    except BaseException:
+        components.audit.note(
+            describe_search(components.fingerprint, query, digest, None, source=source, problem=_GIVEN_UP)
+        )
+        raise
+    await components.audit.record(
+        describe_search(components.fingerprint, query, digest, result, source=source, problem=None)
+    )
+    return result
+
+
+async def compare_on_record(
+    components: Components, query: bytes, gallery: bytes, num_correspondences: int, source: Source
+) -> Comparison:
+    """`compare_crops`, on record in the same way as a search.
+
+    Raises:
+        StorageFull, Unavailable, QueueFull: it cannot be put on record, so that its result is withheld.
+        ServiceError: as `compare_crops`.
+    """
+    digests = await _hash(query), await _hash(gallery)
+    try:
+        comparison = await compare_crops(components, query, gallery, num_correspondences)
+    except QueueFull:
+        raise
+    except ServiceError as error:
+        await components.audit.record(
+            describe_comparison(components.fingerprint, digests, None, source=source, problem=error.slug)
+        )
+        raise
+    except BaseException:
+        components.audit.note(
+            describe_comparison(components.fingerprint, digests, None, source=source, problem=_GIVEN_UP)
+        )
+        raise
+    await components.audit.record(
+        describe_comparison(components.fingerprint, digests, comparison, source=source, problem=None)
+    )
+    return comparison
+
+
+async def read_crop_on_record(components: Components, detection_id: str, source: Source) -> StoredCrop:
+    """`read_crop`, on record where there is one. Raises as it does, and StorageFull, Unavailable, QueueFull."""
+    crop = await read_crop(components, detection_id)
+    await components.audit.record(Fetched(source, detection_id, "image"))
+    return crop
+
+
+async def read_feature_map_on_record(components: Components, detection_id: str, source: Source) -> FeatureMap:
+    """`read_feature_map`, likewise."""
+    feature_map = await read_feature_map(components, detection_id)
+    await components.audit.record(Fetched(source, detection_id, "feature_map"))
+    return feature_map
+
+
+async def erase_detection_on_record(components: Components, detection_id: str, source: Source) -> ErasureReceipt:
+    """`erase_detection`, on record. Raises as it does."""
+    erasure = await _Erasure.begin(components, AuditedFilter(detection_id=detection_id), source)
+    try:
+        receipt = await erase_detection(components, detection_id)
+    except BaseException as error:
+        await erasure.end(error)
+        raise
+    erasure.erased.append(detection_id)
+    await erasure.end(None)
+    return receipt
+
+
+async def erase_detections_on_record(components: Components, chosen: DetectionFilter, source: Source) -> ErasureReceipt:
+    """`erase_detections`, on record, with the IDs of what was erased. Raises as it does."""
+    erasure = await _Erasure.begin(components, describe_filter(chosen), source)
+    try:
+        receipt = await erase_detections(components, chosen, erasure.erased.append)
+    except BaseException as error:
+        await erasure.end(error)
+        raise
+    await erasure.end(None)
+    return receipt
+
+
+def retention_recorder(components: Components) -> Callable[[Sequence[str]], Awaitable[None]]:
+    """What puts on record that detections reached their age; they are gone whether it can or not."""
+
+    async def record(detection_ids: Sequence[str]) -> None:
+        await components.audit.record_regardless(RetentionErased(len(detection_ids), tuple(detection_ids)))
+
+    return record
+
+
+class _Erasure:
+    """An erasure under way: its first entry is written, and what it erased is gathered for its last."""
+
+    def __init__(self, components: Components, source: Source, requested: int | None) -> None:
+        self.erased: list[str] = []
+        self._components = components
+        self._source = source
+        self._requested = requested
+
+    @classmethod
+    async def begin(cls, components: Components, meant: AuditedFilter, source: Source) -> "_Erasure":
+        place = await components.audit.record_regardless(EraseRequested(source, meant))
+        return cls(components, source, None if place is None else place.sequence)
+
+    async def end(self, error: BaseException | None) -> None:
+        ids = tuple(self.erased)
+        parts = [ids[start : start + _IDS_IN_ONE_ENTRY] for start in range(0, len(ids), _IDS_IN_ONE_ENTRY)] or [()]
+        slug = error.slug if isinstance(error, ServiceError) else _GIVEN_UP
+        for number, part in enumerate(parts, start=1):
+            event = Erased(
+                source=self._source,
+                requested=self._requested,
+                count=len(ids),
+                is_complete=error is None or isinstance(error, DetectionNotFound),
+                problem=None if error is None else slug,
+                part=number,
+                parts=len(parts),
+                detection_ids=part,
+            )
+            await self._components.audit.record_regardless(event)
+
+
+async def _hash(image: bytes) -> str:
+    return await asyncio.to_thread(lambda: sha256(image).hexdigest())

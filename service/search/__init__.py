@@ -1,0 +1,1 @@
+"""Finding a person again: the search, and the comparison of two crops."""

@@ -1,0 +1,288 @@
+"""Search, the whole way of a query crop: decode → feature map → nearby persons → scores → lifting → best matches →
+correspondences → metadata.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from model.correspondences import Correspondence, list_correspondences
+from model.temporal_lifting import LiftingParameters
+from service.components import Components
+from service.damaged_detections import read_sound
+from service.errors import InvalidField
+from service.gallery.candidate_lifting import LiftedCandidates, LiftingJob
+from service.gallery.candidate_scoring import ScoredCandidates, ScoringJob
+from service.inference.feature_extraction import FeatureMap
+from service.inference.matching import MatchedPair, MatchingJob
+from service.observability.stage_timing import StageTiming, search_stages
+from service.read_detections import read_comparable_feature_map, read_metadata
+from service.records import MICROSECONDS_PER_SECOND, DetectionMetadata
+from service.search.best_matches import best_candidates, best_of_groups
+from service.search.search_records import (
+    GroupBy,
+    LiftingReport,
+    Match,
+    PivotReport,
+    QuerySeen,
+    SearchQuery,
+    SearchResult,
+)
+
+# How far the numbers of one crop's map may be apart, which batches and devices round differently: some units of float16
+# below one. Those of different crops are apart by tenths.
+_SAME_CROP = 2**-8
+
+
+@dataclass(frozen=True, slots=True)
+class _Nearby:
+    detection_ids: tuple[str, ...] = ()
+    is_truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranking:
+    """Scores of all candidates, float64 [n], and the places of the best, best first."""
+
+    scores: npt.NDArray[np.float64]
+    temporal_scores: npt.NDArray[np.float64] | None
+    best: list[int]
+
+
+async def search_gallery(components: Components, query: SearchQuery) -> SearchResult:
+    """Finds the detections that look most like the query, lifted by who was near it in time.
+
+    Raises:
+        DetectionNotFound, OtherModel: the stored query.
+        UnreadableImage, UnsupportedImage, LimitExceeded, InvalidField: the query's image or a field.
+        QueueFull, Unavailable: try again.
+    """
+    timing = StageTiming(search_stages(components.metrics))
+    seen, feature_map = await _see_query(components, query, timing)
+    reason = _why_not_lifted(query, seen)
+    nearby = _Nearby() if reason else await _find_nearby(components, query, seen, feature_map)
+    job = ScoringJob(feature_map, nearby.detection_ids, query.candidates, seen.detection_id)
+    with timing.stage("score"):
+        scored = await components.worker.run(components.operations.score, job)
+    lifted = None
+    if reason is None:
+        with timing.stage("lift"):
+            lifted = await _lift(components, scored, query.lifting)
+    ranking = await asyncio.to_thread(_rank, scored, lifted, query)
+    with timing.stage("locate"):
+        matches = await _describe_matches(components, query, feature_map, scored, ranking)
+    # Nearby persons and matches that an emptied Redis lacks would be missing without a word.
+    await components.index.require_in_step()
+    _count(components, reason)
+    return SearchResult(
+        query=seen,
+        gallery_size=scored.gallery_size,
+        num_candidates=len(scored.detection_ids),
+        lifting=_report_lifting(query, reason, scored, lifted, nearby.is_truncated),
+        matches=matches,
+        timing_ms=timing.finish(),
+    )
+
+
+def _count(components: Components, reason: str | None) -> None:
+    """Counts a search that is answered."""
+    searches = components.metrics.counter(
+        "qaconv_searches_total", "Searches answered, by whether lifting was applied, or why not.", ["lifting"]
+    )
+    searches.labels("applied" if reason is None else reason).inc()
+
+
+async def _see_query(components: Components, query: SearchQuery, timing: StageTiming) -> tuple[QuerySeen, FeatureMap]:
+    """Who the query is, and its feature map: of the crop that was sent, or of the stored detection."""
+    if query.image is None:
+        assert query.detection_id is not None
+        metadata = await read_metadata(components, query.detection_id)
+        feature_map = await read_comparable_feature_map(components, metadata)
+        return _seen_before(query, metadata), feature_map
+    with timing.stage("decode"):
+        crop = await components.decoder.decode(query.image)
+    with timing.stage("extract"):
+        feature_map = await components.worker.run(components.operations.extract, crop.pixels)
+    return QuerySeen(None, query.camera_id, query.timestamp_us, crop.width, crop.height), feature_map
+
+
+def _seen_before(query: SearchQuery, metadata: DetectionMetadata) -> QuerySeen:
+    return QuerySeen(
+        detection_id=metadata.detection_id,
+        camera_id=metadata.camera_id if query.camera_id is None else query.camera_id,
+        timestamp_us=metadata.timestamp_us if query.timestamp_us is None else query.timestamp_us,
+        image_width=metadata.image_width,
+        image_height=metadata.image_height,
+    )
+
+
+def _why_not_lifted(query: SearchQuery, seen: QuerySeen) -> str | None:
+    if query.temporal_lifting == "off":
+        return "off"
+    if seen.camera_id is not None and seen.timestamp_us is not None:
+        return None
+    if query.temporal_lifting == "on":
+        raise InvalidField("temporal_lifting=on needs camera_id and timestamp, where and when the query was seen")
+    return "no_camera_or_time"
+
+
+async def _find_nearby(components: Components, query: SearchQuery, seen: QuerySeen, feature_map: FeatureMap) -> _Nearby:
+    """Detections of the query's camera within τ of it, the closest first; the query itself, stored, is not one."""
+    assert seen.camera_id is not None
+    assert seen.timestamp_us is not None
+    tau_us = round(query.lifting.tau_seconds * MICROSECONDS_PER_SECOND)
+    most = components.settings.max_nearby
+    itself = await _find_itself(components, query, seen.camera_id, seen.timestamp_us, feature_map)
+    wanted = most + len(itself)
+    found, is_truncated = await components.index.nearby(seen.camera_id, seen.timestamp_us, tau_us, wanted)
+    others = [detection_id for detection_id in found if detection_id not in itself]
+    return _Nearby(tuple(others[:most]), is_truncated or len(others) > most)
+
+
+async def _find_itself(
+    components: Components, query: SearchQuery, camera_id: str, timestamp_us: int, feature_map: FeatureMap
+) -> set[str]:
+    """The stored detections that are the query: the one it names, or those of its camera, its moment and its map.
+
+    Maps and not crops are compared, because crops need not be kept.
+    """
+    if query.image is None:
+        assert query.detection_id is not None
+        return {query.detection_id}
+    at_once, _ = await components.index.nearby(camera_id, timestamp_us, 1, components.settings.max_nearby)
+    maps = await read_sound(components, components.store.get_feature_map, at_once)
+    return {
+        detection_id
+        for detection_id, stored in zip(at_once, maps, strict=True)
+        if stored is not None and _is_same_crop(stored, feature_map)
+    }
+
+
+def _is_same_crop(stored: FeatureMap, feature_map: FeatureMap) -> bool:
+    return stored.shape == feature_map.shape and bool(np.allclose(stored, feature_map, rtol=0, atol=_SAME_CROP))
+
+
+async def _lift(components: Components, scored: ScoredCandidates, parameters: LiftingParameters) -> LiftedCandidates:
+    return await components.worker.run_accepted(components.operations.lift, LiftingJob(scored, parameters))
+
+
+def _rank(scored: ScoredCandidates, lifted: LiftedCandidates | None, query: SearchQuery) -> _Ranking:
+    scores = scored.appearance_scores if lifted is None else lifted.scores
+    choose = _chooser(scored, query.group_by)
+    best = choose(scores, scored.detection_ids, count=query.limit)
+    if query.min_score is not None:
+        best = [place for place in best if scores[place] >= query.min_score]
+    return _Ranking(scores, None if lifted is None else lifted.temporal_scores, best)
+
+
+def _chooser(scored: ScoredCandidates, group_by: GroupBy) -> Callable[..., list[int]]:
+    if group_by == "detection":
+        return best_candidates
+    return partial(best_of_groups, labels=scored.track_ids if group_by == "track" else scored.person_ids)
+
+
+async def _describe_matches(
+    components: Components,
+    query: SearchQuery,
+    feature_map: FeatureMap,
+    scored: ScoredCandidates,
+    ranking: _Ranking,
+) -> tuple[Match, ...]:
+    """The best candidates with their metadata and correspondences.
+
+    What was erased since it was scored is left out, and what has another camera, time, track or person by now: the
+    candidate that was scored is no longer there.
+    """
+    detection_ids = [str(scored.detection_ids[place]) for place in ranking.best]
+    metadata, pairs = await asyncio.gather(
+        components.index.get(detection_ids),
+        _match_again(components, feature_map, detection_ids) if query.num_correspondences else _none(detection_ids),
+    )
+    found = [
+        (place, about, pair)
+        for place, about, pair in zip(ranking.best, metadata, pairs, strict=True)
+        if about is not None
+        and _is_as_scored(about, scored, place)
+        and (pair is not None or not query.num_correspondences)
+    ]
+    located = await asyncio.to_thread(_locate, components, query, [pair for _, _, pair in found])
+    matches = [
+        Match(
+            rank=rank,
+            metadata=about,
+            score=float(ranking.scores[place]),
+            appearance_score=float(scored.appearance_scores[place]),
+            temporal_score=None if ranking.temporal_scores is None else float(ranking.temporal_scores[place]),
+            correspondences=correspondences,
+        )
+        for rank, ((place, about, _), correspondences) in enumerate(zip(found, located, strict=True), start=1)
+    ]
+    return tuple(matches)
+
+
+def _is_as_scored(about: DetectionMetadata, scored: ScoredCandidates, place: int) -> bool:
+    return (about.camera_id, about.timestamp_us, about.track_id, about.person_id) == (
+        scored.camera_ids[scored.cameras[place]],
+        scored.timestamps_us[place],
+        scored.track_ids[place],
+        scored.person_ids[place],
+    )
+
+
+async def _match_again(
+    components: Components, feature_map: FeatureMap, detection_ids: Sequence[str]
+) -> list[MatchedPair | None]:
+    """Where the query and each detection agree, in float32 from the maps on disk; None for what is gone."""
+    stored = await read_sound(components, components.store.get_feature_map, detection_ids)
+    there = [gallery_map for gallery_map in stored if gallery_map is not None]
+    job = MatchingJob(feature_map, there)
+    matched = await components.worker.run_accepted(components.operations.match, job)
+    pairs = iter(matched)
+    return [None if gallery_map is None else next(pairs) for gallery_map in stored]
+
+
+async def _none(detection_ids: Sequence[str]) -> list[MatchedPair | None]:
+    return [None] * len(detection_ids)
+
+
+def _locate(
+    components: Components, query: SearchQuery, pairs: Sequence[MatchedPair | None]
+) -> list[tuple[Correspondence, ...]]:
+    config = components.checkpoint.config
+    return [
+        ()
+        if pair is None
+        else tuple(
+            list_correspondences(
+                pair.partners, config.map_width, config.kernel_size, query.num_correspondences, query.min_similarity
+            )
+        )
+        for pair in pairs
+    ]
+
+
+def _report_lifting(
+    query: SearchQuery,
+    reason: str | None,
+    scored: ScoredCandidates,
+    lifted: LiftedCandidates | None,
+    is_truncated: bool,
+) -> LiftingReport:
+    report = LiftingReport(lifted is not None, reason, query.lifting, scored.nearby_ids, is_truncated, ())
+    if lifted is None or not query.include_pivots:
+        return report
+    pivots = [
+        PivotReport(
+            camera_id=scored.camera_ids[pivot.camera],
+            detection_id=str(scored.detection_ids[pivot.candidate]),
+            timestamp_us=int(scored.timestamps_us[pivot.candidate]),
+            retrieved_by=scored.nearby_ids[pivot.retrieved_by - 1] if pivot.retrieved_by else None,
+            appearance_score=appearance_score,
+        )
+        for pivot, appearance_score in zip(lifted.pivots, lifted.pivot_appearance_scores, strict=True)
+    ]
+    return replace(report, pivots=tuple(pivots))

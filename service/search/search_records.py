@@ -1,0 +1,97 @@
+"""What a search is asked and what it answers."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from model.correspondences import Correspondence
+from model.temporal_lifting import LiftingParameters
+from service.observability.stage_timing import Timing
+from service.records import CandidateFilter, DetectionMetadata
+
+GroupBy = Literal["detection", "track", "person"]
+TemporalLifting = Literal["auto", "on", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """What is searched for, among which candidates, and what is to be answered.
+
+    Attributes:
+        image: an image file; or None, and `detection_id` is a stored detection.
+        camera_id: where the query was seen; None takes the stored detection's.
+        timestamp_us: when; likewise.
+        limit: matches at most.
+        min_score: matches with a lower final score are left out.
+    """
+
+    image: bytes | None
+    detection_id: str | None
+    camera_id: str | None
+    timestamp_us: int | None
+    limit: int
+    group_by: GroupBy
+    candidates: CandidateFilter
+    min_score: float | None
+    temporal_lifting: TemporalLifting
+    lifting: LiftingParameters
+    num_correspondences: int
+    min_similarity: float
+    include_pivots: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySeen:
+    """The query as the service understood it; the size is that of the upright image."""
+
+    detection_id: str | None
+    camera_id: str | None
+    timestamp_us: int | None
+    image_width: int
+    image_height: int
+
+
+@dataclass(frozen=True, slots=True)
+class PivotReport:
+    """A pivot; `retrieved_by` is None where the query itself retrieved it."""
+
+    camera_id: str
+    detection_id: str
+    timestamp_us: int
+    retrieved_by: str | None
+    appearance_score: float
+
+
+@dataclass(frozen=True, slots=True)
+class LiftingReport:
+    """What temporal lifting did, or in a word why it did nothing."""
+
+    applied: bool
+    reason: str | None
+    parameters: LiftingParameters
+    nearby: tuple[str, ...]
+    nearby_truncated: bool
+    pivots: tuple[PivotReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A detection that was found; `temporal_score` is None without lifting."""
+
+    rank: int
+    metadata: DetectionMetadata
+    score: float
+    appearance_score: float
+    temporal_score: float | None
+    correspondences: tuple[Correspondence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The answer to a query."""
+
+    query: QuerySeen
+    gallery_size: int
+    num_candidates: int
+    lifting: LiftingReport
+    matches: tuple[Match, ...]
+    timing_ms: Timing
