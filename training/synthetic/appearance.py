@@ -1,6 +1,6 @@
 """How one person looks: body, hair, clothes and what they carry. It is the same in every camera."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from training.synthetic.body import Body, sample_body
 from training.synthetic.luggage import Luggage, sample_luggage
 from training.synthetic.palette import Color, sample_skin
 from training.synthetic.wardrobe import Lower, Shoes, Top, sample_outfit
-from training.synthetic.hairdo import Head, sample_head
+from training.synthetic.hairdo import Head, Headwear, sample_head
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,13 @@ def sample_appearance(random: np.random.Generator) -> PersonAppearance:
     is_woman, is_child = bool(random.random() < 0.48), bool(random.random() < 0.05)
     body = sample_body(random, is_woman=is_woman, is_child=is_child)
     top, outer, lower, shoes = sample_outfit(random, is_woman=is_woman)
+    head = sample_head(random, is_woman=is_woman, is_child=is_child)
+    if head.headwear is Headwear.HOOD:
+        head = replace(head, headwear_fabric=(outer or top).fabric)
     return PersonAppearance(
         body=body,
         skin=sample_skin(random),
-        head=sample_head(random, is_woman=is_woman, is_child=is_child),
+        head=head,
         top=top,
         outer=outer,
         lower=lower,

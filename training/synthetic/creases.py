@@ -9,23 +9,20 @@ from training.synthetic.surface import Floats, as_floats
 TILE = 256
 # A tile spans a third of a person, so that folds are some centimetres apart.
 TILES_PER_HEIGHT = 3
-_KINDS = 24
-
-
-def crease_slopes(seed: int) -> tuple[Floats, Floats]:
-    """Slopes across and down of one of the tiles, flat [TILE * TILE], about -1 to 1."""
-    return _tiles()[seed % _KINDS]
+CREASE_KINDS = 24
 
 
 @lru_cache(maxsize=1)
-def _tiles() -> tuple[tuple[Floats, Floats], ...]:
+def crease_slopes() -> tuple[Floats, Floats]:
+    """Slopes across and down of all tiles, flat [CREASE_KINDS * TILE * TILE], of unit spread."""
     random = np.random.default_rng(20)
-    return tuple(_tile(random) for _ in range(_KINDS))
+    tiles = [_tile(random) for _ in range(CREASE_KINDS)]
+    return np.concatenate([tile[0] for tile in tiles]), np.concatenate([tile[1] for tile in tiles])
 
 
 def _tile(random: np.random.Generator) -> tuple[Floats, Floats]:
     """Long ridges in about one direction, some broken across by finer ones."""
-    height = _ridges(random, 2.0, 0.25) + 0.5 * _ridges(random, 4.0, 0.4) + 0.2 * _ridges(random, 9.0, 0.8)
+    height = _ridges(random, 1.5, 0.35) + 0.45 * _ridges(random, 3.0, 0.3) + 0.15 * _ridges(random, 8.0, 0.5)
     across = np.roll(height, -1, axis=1) - np.roll(height, 1, axis=1)
     down = np.roll(height, -1, axis=0) - np.roll(height, 1, axis=0)
     scale = 1.0 / (2.0 * float(np.sqrt((across**2 + down**2).mean())))
@@ -40,4 +37,4 @@ def _ridges(random: np.random.Generator, cycles: float, roundness: float) -> Flo
     spectrum = np.exp(-((np.abs(along) - cycles) ** 2) / cycles - (beside / (cycles * roundness)) ** 2)
     noise = np.fft.ifft2(np.fft.fft2(random.normal(size=(TILE, TILE))) * spectrum).real
     noise /= noise.std()
-    return as_floats(-np.sqrt(np.abs(noise) + 0.05))
+    return as_floats(-np.sqrt(noise**2 + 0.15))

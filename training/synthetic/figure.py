@@ -46,12 +46,12 @@ def render_figure(appearance: PersonAppearance, pose: Pose, view: View, light: L
     """Draw a person; the arrays are a few pixels larger than the figure. The same arguments give the same pixels."""
     surfaces, ground = figure_surfaces(appearance, pose)
     projection = project(view, _SUPERSAMPLING)
-    buffers = draw_surfaces(surfaces, projection, light)
+    samples = draw_surfaces(surfaces, projection, light, 2 * pose.creases)
     color, alpha = shade(
-        buffers, [surface.texture for surface in surfaces], light, _SUPERSAMPLING, view.height_pixels * _SUPERSAMPLING
+        samples, [surface.texture for surface in surfaces], light, _SUPERSAMPLING, view.height_pixels * _SUPERSAMPLING
     )
     x, y = projection.pixels(projection.camera_points(as_floats([0.0, ground, 0.0])))
-    foot = (float(x - buffers.origin[0]) / _SUPERSAMPLING, float(y - buffers.origin[1]) / _SUPERSAMPLING)
+    foot = (float(x - samples.origin[0]) / _SUPERSAMPLING, float(y - samples.origin[1]) / _SUPERSAMPLING)
     return Figure(color, alpha, foot)
 
 
@@ -114,9 +114,9 @@ def _trunk(appearance: PersonAppearance, skeleton: Skeleton, textures: _Textures
     if outer is None:
         surfaces.append(top_surface(skeleton, top, textures.trunk, 0.0))
     else:
-        surfaces.append(top_surface(skeleton, outer, textures.trunk, 0.35 * top.ease))
+        surfaces.append(top_surface(skeleton, outer, textures.trunk, 0.6 * top.ease))
         if top.hem < outer.hem:
-            surfaces.append(top_surface(skeleton, top, textures.under, 0.0))
+            surfaces.append(top_surface(skeleton, top, textures.under, 0.0, start=outer.hem + 0.06))
     hood_is_up = appearance.head.headwear is Headwear.HOOD
     return surfaces + collar_surfaces(skeleton, outer or top, hood_is_up=hood_is_up)
 

@@ -70,7 +70,7 @@ def _shell(head: Head, size: float, texture: Texture, *, volume: float, bottom: 
     half_width = as_floats(half_width + volume * np.minimum(place / 0.12, 1) ** 0.5 + spread * low)
     half_depth = as_floats(half_depth + volume * np.minimum(place / 0.12, 1) ** 0.5)
     points = upright_tube(height, half_width, half_depth, _beside(as_floats(middle - back * low)), HEAD_COLUMNS)
-    return Surface(points, as_floats(place / bottom), texture, is_two_sided=True)
+    return Surface(points, as_floats(place / bottom), texture, is_two_sided=bottom > 0.84)
 
 
 def _hair(head: Head, size: float, seed: int) -> list[Surface]:

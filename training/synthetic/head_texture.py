@@ -1,5 +1,7 @@
 """Textures of faces, hair and headwear."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from training.synthetic.hairdo import HairStyle, Head, Headwear
@@ -12,6 +14,7 @@ _ROWS, _COLUMNS = 64, 96
 _GIRTH = 0.31
 
 
+@lru_cache(maxsize=128)
 def face_texture(head: Head, skin: Color, seed: int) -> Texture:
     """Rows run from the crown to the chin; hair that is too short to stand off is painted on."""
     place, side = _grid(_ROWS)
@@ -34,6 +37,7 @@ def face_texture(head: Head, skin: Color, seed: int) -> Texture:
     return Texture(np.clip(pixels, 0, 255).astype(np.uint8), gloss=0.12)
 
 
+@lru_cache(maxsize=128)
 def hair_texture(head: Head, bottom: float, seed: int) -> Texture:
     """Hair of a shell that reaches down to `bottom` (see `hairline`); 0 for a tail or a bun, which has no hole."""
     place, side = _grid(96 if bottom > 1 else _ROWS)
@@ -54,7 +58,7 @@ def hairline(head: Head, q: Floats, u: Floats, bottom: float) -> Floats:
     from_front = np.abs(u - 0.5)
     forehead = 0.17 + 0.2 * head.fringe
     if head.hair_style in {HairStyle.BOB, HairStyle.LONG}:
-        side = np.clip((from_front - 0.13) / 0.05, 0, 1)
+        side = np.clip((from_front - 0.165) / 0.05, 0, 1)
         lower = forehead + (bottom - forehead) * side
     else:
         temple, nape = np.clip((from_front - 0.16) / 0.05, 0, 1), np.clip((from_front - 0.30) / 0.08, 0, 1)
@@ -62,6 +66,7 @@ def hairline(head: Head, q: Floats, u: Floats, bottom: float) -> Floats:
     return as_floats(lower - q)
 
 
+@lru_cache(maxsize=128)
 def wear_texture(head: Head, seed: int) -> Texture:
     """Fabric of a cap, hat, hood or headscarf, with its band or badge, and a hole for the face where it has one."""
     place, side = _grid(_ROWS)

@@ -8,7 +8,7 @@ from training.synthetic.skeleton import Skeleton, with_posture
 from training.synthetic.surface import Floats, Surface, Texture, arc_length, as_floats, tube_along
 from training.synthetic.wardrobe import Lower, LowerKind, ShoeKind, Shoes, Top
 
-_ARM_RADII = as_floats([0.026, 0.036, 0.0345, 0.031, 0.028, 0.0255, 0.0255, 0.0265, 0.024, 0.020, 0.0175])
+_ARM_RADII = as_floats([0.019, 0.036, 0.0345, 0.031, 0.028, 0.0255, 0.0255, 0.0265, 0.024, 0.020, 0.0175])
 _LEG_RADII = as_floats([0.046, 0.051, 0.050, 0.047, 0.042, 0.037, 0.0345, 0.0365, 0.036, 0.030, 0.024, 0.022])
 _ARM_ROWS, _ARM_COLUMNS, _ARM_LENGTH, _ARM_GIRTH = 132, 64, 0.33, 0.17
 _LEG_ROWS, _LEG_COLUMNS, _LEG_LENGTH, _LEG_GIRTH = 184, 84, 0.48, 0.28
@@ -23,7 +23,7 @@ def arm_surfaces(skeleton: Skeleton, texture: Texture, hand: Texture, sleeve: fl
     radius = as_floats(radius + np.where(place <= max(sleeve, 0.02), cover, 0.0))
     for side, joints in enumerate(skeleton.arms):
         sign = 1.0 if side == 0 else -1.0
-        start = joints[0] + as_floats([-sign * 0.022, 0.018, 0.0])
+        start = joints[0] + as_floats([-sign * 0.030, 0.004, 0.0])
         spine = _bent(np.vstack((start, joints[0] - [0, 0.012, 0], joints[1], joints[2])), (0.0, 0.1, 0.54, 1.0), place)
         points = with_posture(tube_along(spine, radius * 0.94, radius * 1.04), skeleton.body, skeleton.pose)
         surfaces.append(Surface(points, as_floats(place), texture if side == 0 else _mirrored(texture)))
@@ -53,7 +53,7 @@ def arm_texture(top: Top, outermost: Top, skin: Color, crease_seed: int) -> Text
     covered = max(top.sleeve, outermost.sleeve)
     return Texture(
         np.clip(pixels, 0, 255).astype(np.uint8), length=_ARM_LENGTH, girth=_ARM_GIRTH,
-        crease=min(0.12 + 9 * ease, 0.4) if covered > 0.6 else 0.06, crease_seed=crease_seed + 3,
+        crease=min(0.12 + 9 * ease, 0.32) if covered > 0.6 else 0.06, crease_seed=crease_seed + 3,
         gloss=0.5 if outermost.is_shiny else 0.0,
     )  # fmt: skip
 
@@ -98,7 +98,7 @@ def leg_texture(lower: Lower, shoes: Shoes, skin: Color, crease_seed: int) -> Te
     is_cloth = lower.kind not in {LowerKind.SKIRT, LowerKind.SHORTS, LowerKind.LEGGINGS}
     return Texture(
         np.clip(pixels, 0, 255).astype(np.uint8), length=_LEG_LENGTH, girth=_LEG_GIRTH,
-        crease=min(0.2 + 12 * lower.ease, 0.4) if is_cloth else 0.06, crease_seed=crease_seed + 7,
+        crease=min(0.18 + 9 * lower.ease, 0.32) if is_cloth else 0.06, crease_seed=crease_seed + 7,
     )  # fmt: skip
 
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.synthetic.raster import Buffers
+from training.synthetic.raster import Samples
 from training.synthetic.surface import Floats, Texture, as_floats
 from training.synthetic.view import Light
 
-_GRID = 4
+# The shade is worked out once for so many pixels across and down.
+_GRID = 5
 
 
 def _linear_of_srgb() -> Floats:
@@ -19,19 +20,21 @@ def _linear_of_srgb() -> Floats:
 _LINEAR = _linear_of_srgb()
 
 
-def shade(buffers: Buffers, textures: Sequence[Texture], light: Light, supersampling: int, person_pixels: float) -> tuple[Floats, Floats]:
-    """Linear colour [h, w, 3], not premultiplied, and coverage [h, w], both at 1 / supersampling of the buffers' size."""
-    inside = np.flatnonzero(buffers.texel >= 0)
-    sunlit, open_sky = _occlusion(buffers, light, person_pixels)
-    direct = buffers.direct[inside] * sunlit.reshape(-1)[inside]
-    ambient = buffers.ambient[inside] * open_sky.reshape(-1)[inside]
+def shade(
+    samples: Samples, textures: Sequence[Texture], light: Light, supersampling: int, person_pixels: float
+) -> tuple[Floats, Floats]:
+    """Linear colour [h, w, 3], not premultiplied, and coverage [h, w], both at 1 / supersampling of the samples' size."""
+    sunlit, open_sky = _occlusion(samples, light, person_pixels)
+    direct = samples.direct * sunlit.take(samples.pixel)
+    ambient = samples.ambient * open_sky.take(samples.pixel)
     palette = np.concatenate([texture.pixels.reshape(-1, 3) for texture in textures])
-    albedo = _LINEAR[palette.take(buffers.texel[inside], axis=0)]
-    sample = albedo * (direct[:, None] * as_floats(light.direct) + ambient[:, None] * as_floats(light.ambient))
-    full = np.zeros((len(buffers.texel), 4), np.float32)
-    full[inside, :3] = sample
-    full[inside, 3] = 1.0
-    return _reduced(full.reshape(*buffers.shape, 4), supersampling)
+    albedo = _LINEAR.take(palette.take(samples.texel, axis=0))
+    seen = np.ones((len(direct), 4), np.float32)
+    for channel in range(3):
+        seen[:, channel] = albedo[:, channel] * (direct * light.direct[channel] + ambient * light.ambient[channel])
+    full = np.zeros((samples.shape[0] * samples.shape[1], 4), np.float32)
+    full[samples.pixel] = seen
+    return _reduced(full.reshape(*samples.shape, 4), supersampling)
 
 
 def _reduced(full: Floats, supersampling: int) -> tuple[Floats, Floats]:
@@ -45,14 +48,13 @@ def _reduced(full: Floats, supersampling: int) -> tuple[Floats, Floats]:
     return as_floats(color), as_floats(alpha / supersampling**2)
 
 
-def _occlusion(buffers: Buffers, light: Light, person_pixels: float) -> tuple[Floats, Floats]:
+def _occlusion(samples: Samples, light: Light, person_pixels: float) -> tuple[Floats, Floats]:
     """How much of the main light and of the sky reaches each pixel, from the depths around it, on a coarse grid.
 
     What stands nearer to the camera a little way towards the light is taken to shade what is behind it.
     """
-    height, width = buffers.shape
-    coarse = buffers.depth.reshape(height, width)[::_GRID, ::_GRID]
-    depth = np.where(np.isfinite(coarse), coarse, -9.0)
+    height, width = samples.shape
+    depth = samples.depth.reshape(height, width)[::_GRID, ::_GRID]
     step = person_pixels / _GRID
     sunlit, sky = np.ones_like(depth), np.ones_like(depth)
     x, y = light.direction[0], -light.direction[1]
@@ -64,7 +66,7 @@ def _occlusion(buffers: Buffers, light: Light, person_pixels: float) -> tuple[Fl
         for angle in (0.0, 1.57, 3.14, 4.71):
             around = _moved(depth, np.cos(angle) * reach * step, np.sin(angle) * reach * step)
             sky -= 0.05 * np.clip((around - depth - 0.01) / 0.04, 0, 1)
-    return _spread(_smooth(sunlit), buffers.shape), _spread(_smooth(sky), buffers.shape)
+    return _spread(_smooth(sunlit), samples.shape).reshape(-1), _spread(_smooth(sky), samples.shape).reshape(-1)
 
 
 def _moved(depth: Floats, x: float, y: float) -> Floats:

@@ -48,7 +48,7 @@ def top_texture(top: Top, under: Top | None, skin: Color, luggage: Luggage | Non
     _darken_armpits(cut)
     crease = 0.10 + 9.0 * top.ease if not top.quilting else 0.15
     return Texture(
-        np.clip(cut.pixels, 0, 255).astype(np.uint8), length=0.93 - top.hem, girth=_GIRTH, crease=min(crease, 0.4),
+        np.clip(cut.pixels, 0, 255).astype(np.uint8), length=0.93 - top.hem, girth=_GIRTH, crease=min(crease, 0.3),
         crease_seed=crease_seed, gloss=0.5 if top.is_shiny else 0.0,
     )  # fmt: skip
 
@@ -122,14 +122,14 @@ def _finish_edges(cut: _Cut, top: Top, skin: Color) -> None:
     seam = np.abs(np.abs(cut.around - 0.5) - 0.25) < 0.004
     cut.pixels[:, seam] *= 0.88
     x = np.abs(cut.across)[None, :]
-    edge = {Collar.VEE: 0.775, Collar.SCOOP: 0.8, Collar.SHIRT: 0.815, Collar.LAPELS: 0.76}.get(top.collar, 0.838)
+    edge = {Collar.VEE: 0.775, Collar.SCOOP: 0.8, Collar.SHIRT: 0.815, Collar.LAPELS: 0.76}.get(top.collar, 0.852)
     width = {Collar.VEE: 0.05, Collar.SCOOP: 0.075, Collar.SHIRT: 0.028, Collar.LAPELS: 0.055}.get(top.collar, 0.0)
     if top.collar in {Collar.TURTLE, Collar.HOOD} or (top.collar is Collar.SHIRT and top.closure is Closure.NONE):
         return
     y = cut.heights[:, None]
-    line = edge + (0.85 - edge) * np.minimum(x / width, 1.0) ** (2.0 if top.collar is Collar.SCOOP else 1.0) if width else np.full_like(x, edge)
+    line = edge + (0.86 - edge) * np.minimum(x / width, 1.0) ** (2.0 if top.collar is Collar.SCOOP else 1.0) if width else np.full_like(x, edge)
     # A crew neck is as high behind as in front.
-    line = np.where(np.abs(cut.around - 0.5)[None, :] > 0.25, 0.845, line)
+    line = np.where(np.abs(cut.around - 0.5)[None, :] > 0.25, 0.858, line)
     bare = y > line
     rim = (~bare) & (y > line - 0.009)
     cut.pixels[rim] = cut.pixels[rim] * 0.8 if top.trim is None else as_floats(top.trim)

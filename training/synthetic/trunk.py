@@ -41,8 +41,8 @@ def section(body: Body, heights: Floats) -> tuple[Floats, Floats, Floats]:
     return as_floats(half_width), as_floats(depth), as_floats(middle)
 
 
-def top_surface(skeleton: Skeleton, top: Top, texture: Texture, clearance: float) -> Surface:
-    """A garment as rings; `clearance` keeps it off what is worn beneath."""
+def top_surface(skeleton: Skeleton, top: Top, texture: Texture, clearance: float, start: float = 1.0) -> Surface:
+    """A garment as rings; `clearance` keeps it off what is worn beneath; only what is lower than `start` is drawn."""
     body = skeleton.body
     heights = ring_heights(top.hem)
     half_width, half_depth, middle = section(body, heights)
@@ -57,8 +57,9 @@ def top_surface(skeleton: Skeleton, top: Top, texture: Texture, clearance: float
     half_width, half_depth, centre = around_legs(
         skeleton, heights, as_floats(half_width), as_floats(half_depth), middle, top.flare
     )
-    points = upright_tube(heights, half_width, half_depth, centre, COLUMNS, squareness=0.14)
-    return Surface(with_posture(points, body, skeleton.pose), along_of(heights), texture, is_two_sided=top.hem < 0.46)
+    points = upright_tube(heights, half_width, half_depth, centre, COLUMNS, squareness=0.14 if top.hem > 0.46 else 0.25)
+    drawn = heights < start
+    return Surface(with_posture(points[drawn], body, skeleton.pose), along_of(heights)[drawn], texture)
 
 
 def ring_heights(hem: float) -> Floats:
@@ -79,7 +80,7 @@ def around_legs(
 ) -> tuple[Floats, Floats, Floats]:
     """Half widths, half depths [n, COLUMNS] and centres [n, 2], widened so that what hangs below the hips goes around both legs."""
     down = np.maximum(0.58 - heights, 0.0)
-    thigh = skeleton.body.limb_girth * np.interp(-heights, (-0.5, -0.28, -0.05), (0.052, 0.040, 0.028))
+    thigh = skeleton.body.limb_girth * np.interp(-heights, (-0.5, -0.28, -0.05), (0.056, 0.050, 0.034))
     places = [np.interp(-heights, -leg[:, 1], leg[:, 2]) for leg in skeleton.legs]
     sides = [np.interp(-heights, -leg[:, 1], leg[:, 0]) for leg in skeleton.legs]
     low, high = np.minimum(*places) - thigh, np.maximum(*places) + thigh
@@ -87,8 +88,8 @@ def around_legs(
     middle = middle * (1 - share) + share * (low + high) / 2
     half_width = half_width + flare * down
     # A narrow hem follows the legs together again.
-    half_depth = np.maximum(half_depth, (share * (high - low) / 2)[:, None]) + (flare * down)[:, None]
-    half_width = np.maximum(half_width, share * (sides[0] - sides[1]) / 2 + share * thigh)
+    half_depth = np.maximum(half_depth, (share * 1.12 * (high - low) / 2)[:, None]) + (flare * down)[:, None]
+    half_width = np.maximum(half_width, share * ((sides[0] - sides[1]) / 2 + 1.05 * thigh))
     return as_floats(half_width), as_floats(half_depth), as_floats(np.stack((0 * middle, middle), axis=1))
 
 
@@ -128,9 +129,9 @@ def skirt_surface(skeleton: Skeleton, texture: Texture, hem: float, flare: float
     angle = np.linspace(-np.pi, np.pi, 49, dtype=np.float32)
     depth = as_floats([np.interp(angle, np.linspace(-np.pi, np.pi, COLUMNS), row) for row in half_depth])
     waves = 1 + (0.25 * flare + 0.04) * np.clip((0.58 - heights) / 0.3, 0, 1)[:, None] * np.sin(pleats * angle + 0.6)
-    points = upright_tube(heights, half_width[:, None] * waves, depth * waves, centre, 49)
+    points = upright_tube(heights, half_width[:, None] * waves, depth * waves, centre, 49, squareness=0.2)
     points = with_posture(points, skeleton.body, skeleton.pose)
-    return Surface(points, arc_length(points[:, 0]), texture, is_two_sided=True)
+    return Surface(points, arc_length(points[:, 0]), texture)
 
 
 def _open_ease(top: Top, heights: Floats, ease: Floats) -> Floats:

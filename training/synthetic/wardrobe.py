@@ -1,6 +1,6 @@
 """Clothes as they are cut, and which are worn together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeVar
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from training.synthetic.palette import Color, sample_above, sample_bag, sample_below, sample_bright, shaded
 from training.synthetic.patterns import Fabric, Pattern, plain, sample_fabric
-from training.synthetic.prints import Print, sample_print
+from training.synthetic.prints import Print, PrintKind, sample_print
 
 Kind = TypeVar("Kind", bound=Enum)
 
@@ -144,6 +144,10 @@ def sample_outfit(random: np.random.Generator, *, is_woman: bool) -> tuple[Top, 
     top = _sample_top(random, is_woman=is_woman, is_warm=is_warm, is_dress=is_dress)
     lower = _sample_lower(random, is_woman=is_woman, is_warm=is_warm)
     outer = _sample_outer(random, lower, is_woman=is_woman) if random.random() < (0.25 if is_warm else 0.68) else None
+    if outer is not None and outer.collar is Collar.LAPELS and not is_woman and random.random() < 0.3:
+        colors = (sample_above(random), sample_bright(random))
+        tie = Print(PrintKind.BLOCK, (0.0, 0.73), (0.02, 0.2), colors, int(random.integers(2**31)))
+        top = replace(top, front=tie, collar=Collar.SHIRT)
     return top, outer, lower, _sample_shoes(random, is_woman=is_woman, is_warm=is_warm)
 
 
@@ -175,12 +179,12 @@ def _sample_outer(random: np.random.Generator, lower: Lower, *, is_woman: bool) 
     main = sample_above(random)
     if random.random() < 0.4:
         main = shaded(main, 0.55)
-    if random.random() < 0.07:
-        main = lower.fabric.main
     fabric = sample_fabric(random, main, sample_above(random), 0.8)
     is_vest = random.random() < 0.07
     is_coat = random.random() < (0.26 if is_woman else 0.18)
     collar = _pick(random, Collar, (0.12, 0.05, 0.22, 0.13, 0.25, 0.23, 0.0))
+    if random.random() < (0.4 if collar is Collar.LAPELS else 0.04):
+        main = lower.fabric.main
     sleeve_fabric = plain(sample_above(random), fabric.seed) if random.random() < 0.1 else fabric
     return _finish_top(
         random, fabric, sleeve_fabric, sleeve=0.0 if is_vest else float(random.choice((0.8, 1.0), p=(0.08, 0.92))),
@@ -216,7 +220,7 @@ def _sample_lower(random: np.random.Generator, *, is_woman: bool, is_warm: bool)
         shares = (0.62, 0.17, 0.1, 0.02, 0.09) if is_woman else (0.92, 0.01, 0.06, 0.01, 0.0)
     kind = _pick(random, LowerKind, shares)
     main = sample_below(random)
-    fabric = sample_fabric(random, main, sample_above(random), 0.6 if kind is LowerKind.SKIRT else 0.9)
+    fabric = sample_fabric(random, main, sample_above(random), 0.6 if kind is LowerKind.SKIRT else 0.94)
     is_denim = fabric.pattern is Pattern.PLAIN and main[2] > 1.15 * main[0] and kind is not LowerKind.SKIRT
     hem = float(random.choice((1.0, random.uniform(0.78, 0.93)), p=(0.78, 0.22)))
     if kind is LowerKind.SHORTS:
