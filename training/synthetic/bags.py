@@ -53,7 +53,9 @@ def bag_surfaces(skeleton: Skeleton, luggage: Luggage, clearance: float) -> list
             surfaces.append(_loose(_box(centre, luggage, (depth, height, width)), bag_texture(luggage)))
             for end in (-0.25, 0.25):
                 low = (centre[0], centre[1] + height * 0.47, centre[2] + end * width)
-                surfaces.append(_loose(_strap((float(top[0]), float(top[1]), float(top[2])), low), _plain_texture(luggage)))
+                surfaces.append(
+                    _loose(_strap((float(top[0]), float(top[1]), float(top[2])), low), _plain_texture(luggage))
+                )
         case BagKind.SUITCASE:
             hand = with_posture(wrist, skeleton.body, skeleton.pose)
             centre = (float(hand[0]) + sign * 0.05, height / 2 + 0.01, float(hand[2]) - 0.2)
@@ -100,10 +102,17 @@ def _box(centre: tuple[float, float, float], luggage: Luggage, size: tuple[float
     round_off = 0.25 + 0.4 * luggage.roundness
     share = as_floats([0, 0.55, 0.8, 0.93, 1, 1, 1, 0.95, 0.85, 0.6, 0])
     place = as_floats([0.5, 0.5, 0.49, 0.46, 0.38, 0.0, -0.3, -0.44, -0.48, -0.5, -0.5])
-    widest = share ** round_off
+    widest = share**round_off
     middle = as_floats(np.broadcast_to((centre[0], centre[2]), (len(place), 2)))
     heights = as_floats(centre[1] + size[1] * place)
-    return upright_tube(heights, widest * np.float32(size[0] / 2), widest * np.float32(size[2] / 2), middle, 25, squareness=0.62 - 0.4 * luggage.roundness)
+    return upright_tube(
+        heights,
+        widest * np.float32(size[0] / 2),
+        widest * np.float32(size[2] / 2),
+        middle,
+        25,
+        squareness=0.62 - 0.4 * luggage.roundness,
+    )
 
 
 def _strap(start: tuple[float, float, float], end: tuple[float, float, float]) -> Floats:

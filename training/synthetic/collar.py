@@ -19,7 +19,12 @@ def collar_surfaces(skeleton: Skeleton, top: Top, *, hood_is_up: bool) -> list[S
             rings = [(0.895, 0.035, 0.038, 0.002), (0.872, 0.037, 0.041, -0.001), (0.850, 0.056, 0.048, -0.004)]
             gap = 0.0
         case Collar.HOOD if not hood_is_up:
-            rings = [(0.884, 0.050, 0.040, -0.028), (0.872, 0.066, 0.056, -0.034), (0.845, 0.075, 0.062, -0.036), (0.815, 0.06, 0.045, -0.05)]
+            rings = [
+                (0.884, 0.050, 0.040, -0.028),
+                (0.872, 0.066, 0.056, -0.034),
+                (0.845, 0.075, 0.062, -0.036),
+                (0.815, 0.06, 0.045, -0.05),
+            ]
             gap = 0.14
         case _:
             return []
@@ -37,4 +42,6 @@ def _texture(top: Top, gap: float) -> Texture:
     pixels *= (0.86 + 0.2 * place)[:, None, None]
     pixels[-3:] = as_floats(shaded(top.fabric.main, 0.6))
     shape = np.abs(around - 0.5)[None, :] > gap * (0.3 + 0.7 * place)[:, None] if gap else None
-    return Texture(np.clip(pixels, 0, 255).astype(np.uint8), shape, length=0.06, girth=0.3, crease=0.2, crease_seed=top.fabric.seed)
+    return Texture(
+        np.clip(pixels, 0, 255).astype(np.uint8), shape, length=0.06, girth=0.3, crease=0.2, crease_seed=top.fabric.seed
+    )

@@ -1,6 +1,6 @@
 """One person in one moment as a camera sees them: the figure that is put before a scene."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -20,7 +20,7 @@ from training.synthetic.shading import shade
 from training.synthetic.skeleton import Skeleton, build_skeleton, sink
 from training.synthetic.surface import Surface, Texture, as_floats
 from training.synthetic.top_texture import top_texture
-from training.synthetic.trunk import neck_surface, pelvis_surface, skirt_surface, top_surface
+from training.synthetic.trunk import neck_surface, pelvis_ease, pelvis_surface, skirt_surface, top_surface
 from training.synthetic.view import Light, View
 from training.synthetic.wardrobe import Collar, LowerKind
 
@@ -57,7 +57,7 @@ def render_figure(appearance: PersonAppearance, pose: Pose, view: View, light: L
 
 def figure_surfaces(appearance: PersonAppearance, pose: Pose) -> tuple[list[Surface], float]:
     """All surfaces of a person in a pose, standing on the ground, and the height of the ground (0)."""
-    skeleton = build_skeleton(appearance.body, pose, held_sides(appearance.luggage))
+    skeleton = build_skeleton(appearance.body, _hampered(appearance, pose), held_sides(appearance.luggage))
     textures = _textures(appearance)
     surfaces = _trunk(appearance, skeleton, textures) + _legs(appearance, skeleton, textures)
     outermost = appearance.outer or appearance.top
@@ -68,6 +68,15 @@ def figure_surfaces(appearance: PersonAppearance, pose: Pose) -> tuple[list[Surf
     surfaces += bag_surfaces(skeleton, appearance.luggage, outermost.ease + 0.004)
     drop = as_floats([0.0, sink(skeleton), 0.0])
     return [Surface(part.points - drop, part.along, part.texture, part.is_two_sided) for part in surfaces], 0.0
+
+
+def _hampered(appearance: PersonAppearance, pose: Pose) -> Pose:
+    """The pose with the shorter steps that a long skirt or dress leaves."""
+    lower, hem = appearance.lower, min(appearance.top.hem, (appearance.outer or appearance.top).hem)
+    if lower.kind is LowerKind.SKIRT:
+        hem = min(hem, 0.505 - 0.46 * lower.hem)
+    share = min(1.0, max(0.45, 0.45 + (hem - 0.12) * 2.4))
+    return replace(pose, stride=pose.stride * share, knee=pose.knee * share)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,13 +119,14 @@ def _textures(appearance: PersonAppearance) -> _Textures:
 
 def _trunk(appearance: PersonAppearance, skeleton: Skeleton, textures: _Textures) -> list[Surface]:
     top, outer = appearance.top, appearance.outer
+    over = pelvis_ease(appearance.lower)
     surfaces = [neck_surface(skeleton, textures.neck)]
     if outer is None:
-        surfaces.append(top_surface(skeleton, top, textures.trunk, 0.0))
+        surfaces.append(top_surface(skeleton, top, textures.trunk, 0.0, over))
     else:
-        surfaces.append(top_surface(skeleton, outer, textures.trunk, 0.6 * top.ease))
+        surfaces.append(top_surface(skeleton, outer, textures.trunk, 0.6 * top.ease, over + 0.004))
         if top.hem < outer.hem:
-            surfaces.append(top_surface(skeleton, top, textures.under, 0.0, start=outer.hem + 0.06))
+            surfaces.append(top_surface(skeleton, top, textures.under, 0.0, over, start=outer.hem + 0.06))
     hood_is_up = appearance.head.headwear is Headwear.HOOD
     return surfaces + collar_surfaces(skeleton, outer or top, hood_is_up=hood_is_up)
 
@@ -128,5 +138,5 @@ def _legs(appearance: PersonAppearance, skeleton: Skeleton, textures: _Textures)
         hem = skeleton.hip_height - 0.46 * lower.hem
         surfaces.append(skirt_surface(skeleton, textures.pelvis, hem, lower.flare, lower.pleats))
     else:
-        surfaces.append(pelvis_surface(skeleton, textures.pelvis, 0.002 + 0.5 * lower.ease))
+        surfaces.append(pelvis_surface(skeleton, textures.pelvis, pelvis_ease(lower)))
     return surfaces

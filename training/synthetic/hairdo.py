@@ -68,8 +68,10 @@ class Head:
 
 
 def sample_head(random: np.random.Generator, *, is_woman: bool, is_child: bool) -> Head:
-    """Draw a head."""
-    shares = (0.0, 0.02, 0.08, 0.06, 0.2, 0.38, 0.16, 0.1) if is_woman else (0.09, 0.26, 0.44, 0.1, 0.05, 0.02, 0.02, 0.02)
+    """Draw a head: men's hair is mostly short, women's mostly long, and a fifth of the heads is covered."""
+    shares = (
+        (0.0, 0.02, 0.08, 0.06, 0.2, 0.38, 0.16, 0.1) if is_woman else (0.09, 0.26, 0.44, 0.1, 0.05, 0.02, 0.02, 0.02)
+    )
     style = list(HairStyle)[int(random.choice(len(shares), p=shares))]
     hair = sample_hair(random)
     wears = (0.86, 0.03, 0.03, 0.02, 0.02, 0.04) if is_woman else (0.80, 0.10, 0.05, 0.02, 0.03, 0.0)
@@ -78,7 +80,7 @@ def sample_head(random: np.random.Generator, *, is_woman: bool, is_child: bool) 
         hair_style=style,
         hair=hair,
         tips=shaded(hair, float(random.uniform(1.3, 2.4))) if is_woman and random.random() < 0.2 else hair,
-        volume=float(random.uniform(0.016, 0.045) if style is HairStyle.FULL else random.uniform(0.004, 0.014)),
+        volume=_sample_volume(random, style),
         length=float(random.uniform(0.03, 0.19)),
         fringe=float(random.uniform(0.0, 1.0)),
         beard=shaded(hair, float(random.uniform(0.8, 1.1))) if has_beard else None,
@@ -89,6 +91,16 @@ def sample_head(random: np.random.Generator, *, is_woman: bool, is_child: bool) 
         headwear_fabric=sample_fabric(random, sample_above(random), sample_above(random), 0.8),
         headwear_trim=sample_bright(random) if random.random() < 0.4 else sample_bag(random),
         brim_turn=float(np.pi) if random.random() < 0.12 else 0.0,
-        scarf=sample_fabric(random, sample_above(random), sample_above(random), 0.6) if random.random() < 0.08 else None,
+        scarf=sample_fabric(random, sample_above(random), sample_above(random), 0.6)
+        if random.random() < 0.08
+        else None,
         width=float(random.normal(1.0, 0.035)),
     )
+
+
+def _sample_volume(random: np.random.Generator, style: HairStyle) -> float:
+    if style is HairStyle.FULL:
+        return float(random.uniform(0.016, 0.045))
+    if style in {HairStyle.BOB, HairStyle.LONG}:
+        return float(min(0.004 + random.gamma(1.6, 0.005), 0.03))
+    return float(random.uniform(0.004, 0.014))

@@ -57,7 +57,17 @@ def _beside(middle: Floats) -> Floats:
     return as_floats(np.stack((0 * middle, middle), axis=1))
 
 
-def _shell(head: Head, size: float, texture: Texture, *, volume: float, bottom: float, spread: float, back: float) -> Surface:
+def _shell(
+    head: Head,
+    size: float,
+    texture: Texture,
+    *,
+    volume: float,
+    bottom: float,
+    spread: float,
+    back: float,
+    locky: float = 0.0,
+) -> Surface:
     """A cover of the head down to `bottom` (a place as in `_rings`); it is `spread` wider and `back` farther there."""
     place = as_floats((1 - np.cos(np.linspace(0, np.pi / 2, 9))) * 0.5)
     if bottom > 0.5:
@@ -67,8 +77,11 @@ def _shell(head: Head, size: float, texture: Texture, *, volume: float, bottom: 
     height, half_width, half_depth, middle = _rings(np.minimum(place, 0.72), head, size)
     height = as_floats(height - 0.132 * size * np.maximum(place - 0.72, 0) + volume * np.clip(1 - place / 0.3, 0, 1))
     low = np.clip((place - 0.55) / max(bottom - 0.55, 0.1), 0, 1)
-    half_width = as_floats(half_width + volume * np.minimum(place / 0.12, 1) ** 0.5 + spread * low)
-    half_depth = as_floats(half_depth + volume * np.minimum(place / 0.12, 1) ** 0.5)
+    # Thick hair stands off in locks, so its outline is not smooth.
+    locks = volume * locky * np.sin(5 * np.linspace(-np.pi, np.pi, HEAD_COLUMNS) + 7 * place[:, None] * (1 + locky))
+    stand_off = (volume * np.minimum(place / 0.12, 1) ** 0.5)[:, None] + locks * np.minimum(place, 0.5)[:, None]
+    half_width = as_floats(half_width[:, None] + stand_off + (spread * low)[:, None])
+    half_depth = as_floats(half_depth[:, None] + stand_off)
     points = upright_tube(height, half_width, half_depth, _beside(as_floats(middle - back * low)), HEAD_COLUMNS)
     return Surface(points, as_floats(place / bottom), texture, is_two_sided=bottom > 0.84)
 
@@ -82,7 +95,20 @@ def _hair(head: Head, size: float, seed: int) -> list[Surface]:
     if head.hair_style is HairStyle.LONG:
         bottom, spread, back = 1.1 + head.length / 0.132, 0.022, 0.042
     volume = head.volume * (0.35 if head.hair_style is HairStyle.CROPPED else 1.0)
-    surfaces = [_shell(head, size, hair_texture(head, bottom, seed), volume=volume, bottom=bottom, spread=spread, back=back)]
+    if head.headwear is not Headwear.NONE:
+        volume = min(volume, 0.005)
+    surfaces = [
+        _shell(
+            head,
+            size,
+            hair_texture(head, bottom, seed),
+            volume=volume,
+            bottom=bottom,
+            spread=spread,
+            back=back,
+            locky=0.7 * (seed % 5) / 4,
+        )
+    ]
     strands = hair_texture(head, 0.0, seed)
     if head.hair_style is HairStyle.PONYTAIL:
         reach = 0.05 + 0.8 * head.length

@@ -25,7 +25,9 @@ def face_texture(head: Head, skin: Color, seed: int) -> Texture:
     pixels += (blobs_at(seed, place * 0.13, side * _GIRTH, 0.03) * 3)[:, :, None]
     flush = np.exp(-(((np.abs(x) - 0.022) / 0.012) ** 2) - ((q - 0.68) / 0.08) ** 2)
     pixels *= 1 - flush[:, :, None] * as_floats([0.0, 0.10, 0.10])
-    _paint(pixels, np.exp(-((x / 0.013) ** 2) - ((q - 0.81) / 0.016) ** 2), (skin[0] * 0.72, skin[1] * 0.5, skin[2] * 0.5))
+    _paint(
+        pixels, np.exp(-((x / 0.013) ** 2) - ((q - 0.81) / 0.016) ** 2), (skin[0] * 0.72, skin[1] * 0.5, skin[2] * 0.5)
+    )
     eyes = np.exp(-(((np.abs(x) - 0.0175) / 0.0075) ** 4) - ((q - 0.49) / 0.032) ** 4)
     _paint(pixels, eyes, shaded(skin, 0.42))
     brows = np.exp(-(((np.abs(x) - 0.018) / 0.011) ** 4) - ((q - 0.405) / 0.02) ** 4)
@@ -42,7 +44,9 @@ def hair_texture(head: Head, bottom: float, seed: int) -> Texture:
     """Hair of a shell that reaches down to `bottom` (see `hairline`); 0 for a tail or a bun, which has no hole."""
     place, side = _grid(96 if bottom > 1 else _ROWS)
     q, u = place[:, None] * bottom, side[None, :]
-    streaks = noise_at(seed, place * 0.02, side * _GIRTH, 300.0) + 0.7 * blobs_at(seed, place * 0.05, side * _GIRTH, 0.02)
+    streaks = noise_at(seed, place * 0.02, side * _GIRTH, 300.0) + 0.7 * blobs_at(
+        seed, place * 0.05, side * _GIRTH, 0.02
+    )
     tips = np.clip((place - 0.45) / 0.4, 0, 1)[:, None, None]
     pixels = (as_floats(head.hair) * (1 - tips) + as_floats(head.tips) * tips) * (1 + 0.13 * streaks[:, :, None])
     pixels = np.clip(pixels + 2.5 * streaks[:, :, None], 0, 255)
@@ -89,7 +93,9 @@ def wear_texture(head: Head, seed: int) -> Texture:
             pixels[(oval > 1) & (oval < 1.25)] *= 0.75
         case _:
             pass
-    return Texture(np.clip(pixels, 0, 255).astype(np.uint8), shape, length=0.13, girth=_GIRTH, crease=0.2, crease_seed=seed)
+    return Texture(
+        np.clip(pixels, 0, 255).astype(np.uint8), shape, length=0.13, girth=_GIRTH, crease=0.2, crease_seed=seed
+    )
 
 
 def scarf_texture(fabric: Fabric) -> Texture:
@@ -128,8 +134,12 @@ def _hairy(pixels: Floats, head: Head, q: Floats, u: Floats, seed: int) -> None:
 def _cover(pixels: Floats, head: Head, q: Floats, u: Floats, x: Floats) -> None:
     """Glasses and a mask."""
     if head.glasses is not None:
-        rim = (np.abs(np.hypot((np.abs(x) - 0.0185) / 0.0145, (q - 0.5) / 0.085) - 0.92) < 0.16) & (np.abs(u - 0.5) < 0.14)
+        rim = (np.abs(np.hypot((np.abs(x) - 0.0185) / 0.0145, (q - 0.5) / 0.085) - 0.92) < 0.16) & (
+            np.abs(u - 0.5) < 0.14
+        )
         bow = (np.abs(q - 0.46) < 0.016) & (np.abs(u - 0.5) < 0.28) & (np.abs(u - 0.5) > 0.1)
         pixels[rim | bow] = head.glasses
     if head.has_mask:
-        pixels[(q > 0.6) & (np.abs(u - 0.5) < 0.17 + 0 * q)] = (208.0, 222.0, 232.0) if head.fringe > 0.3 else (26.0, 26.0, 28.0)
+        pixels[(q > 0.6) & (np.abs(u - 0.5) < 0.17 + 0 * q)] = (
+            (208.0, 222.0, 232.0) if head.fringe > 0.3 else (26.0, 26.0, 28.0)
+        )

@@ -43,7 +43,9 @@ def arm_texture(top: Top, outermost: Top, skin: Color, crease_seed: int) -> Text
         # A sleeve's stripes meet those of the trunk: both begin at the shoulder.
         pixels[rows] = weave(garment.sleeve_fabric, place[rows] * _ARM_LENGTH + 0.06, across)
         if garment.quilting:
-            pixels[rows] *= (0.72 + 0.36 * np.abs(np.sin(np.pi * place[rows] * _ARM_LENGTH / garment.quilting)) ** 0.6)[:, None, None]
+            pixels[rows] *= (0.72 + 0.36 * np.abs(np.sin(np.pi * place[rows] * _ARM_LENGTH / garment.quilting)) ** 0.6)[
+                :, None, None
+            ]
         if garment.sleeve_stripe is not None:
             outer = np.abs(across / _ARM_GIRTH - 0.75)
             pixels[np.ix_(rows, (outer < 0.09) & (outer % 0.06 < 0.03))] = garment.sleeve_stripe
@@ -172,7 +174,12 @@ def _hand(joints: Floats) -> Floats:
     # Fingers curl a little forward.
     bend = as_floats([0.0, 0.0, 0.35]) * (_HAND_ALONG**2)[:, None] * 0.09
     spine = joints[2] - direction * 0.008 + direction * (_HAND_ALONG * 0.095)[:, None] + bend
-    return tube_along(as_floats(spine), as_floats([0.0135, 0.015, 0.015, 0.012, 0.009, 0.001]), as_floats([0.016, 0.022, 0.025, 0.021, 0.014, 0.002]), 11)
+    return tube_along(
+        as_floats(spine),
+        as_floats([0.0135, 0.015, 0.015, 0.012, 0.009, 0.001]),
+        as_floats([0.016, 0.022, 0.025, 0.021, 0.014, 0.002]),
+        11,
+    )
 
 
 def _trouser_radius(lower: Lower, place: Floats, radius: Floats) -> Floats:
@@ -190,6 +197,7 @@ def _trouser_radius(lower: Lower, place: Floats, radius: Floats) -> Floats:
 
 def _bent(joints: Floats, stations: tuple[float, ...], place: Floats) -> Floats:
     """Points along a chain of joints at shares of its length, rounded at the joints."""
+
     def at(where: Floats) -> Floats:
         return np.stack([np.interp(where, stations, joints[:, axis]) for axis in range(3)], axis=1)
 

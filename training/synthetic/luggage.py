@@ -58,7 +58,11 @@ _SIZES = {
 
 def sample_luggage(random: np.random.Generator, *, is_woman: bool) -> Luggage:
     """Draw what somebody carries; half carry nothing."""
-    shares = (0.43, 0.15, 0.16, 0.08, 0.09, 0.04, 0.02, 0.03) if is_woman else (0.53, 0.21, 0.04, 0.09, 0.03, 0.05, 0.02, 0.03)
+    shares = (
+        (0.43, 0.15, 0.16, 0.08, 0.09, 0.04, 0.02, 0.03)
+        if is_woman
+        else (0.53, 0.21, 0.04, 0.09, 0.03, 0.05, 0.02, 0.03)
+    )
     kind = list(BagKind)[int(random.choice(len(shares), p=shares))]
     color = sample_bag(random)
     if kind in {BagKind.PLASTIC_BAG, BagKind.FOLDER}:

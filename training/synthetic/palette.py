@@ -43,7 +43,8 @@ _FAMILIES = (
     _Family((0.68, 0.85), (0.20, 0.65), (0.25, 0.70), 2, 0.4, 1.5),  # purple
 )
 _SKIN_LIGHT_TO_DARK = np.asarray(
-    [(238, 205, 186), (228, 186, 158), (206, 160, 126), (174, 126, 94), (134, 92, 66), (94, 64, 48), (60, 42, 34)], float
+    [(238, 205, 186), (228, 186, 158), (206, 160, 126), (174, 126, 94), (134, 92, 66), (94, 64, 48), (60, 42, 34)],
+    float,
 )
 _HAIR_DARK_TO_LIGHT = np.asarray(
     [(18, 15, 15), (30, 23, 21), (52, 38, 30), (84, 60, 42), (126, 94, 60), (170, 134, 88), (206, 176, 128)], float
@@ -87,7 +88,9 @@ def sample_hair(random: np.random.Generator) -> Color:
     if kind < 0.16:
         return _hsv(float(random.random()), float(random.uniform(0.4, 0.85)), float(random.uniform(0.3, 0.8)))
     if kind < 0.20:
-        return _hsv(float(random.uniform(0.02, 0.06)), float(random.uniform(0.55, 0.8)), float(random.uniform(0.3, 0.6)))
+        return _hsv(
+            float(random.uniform(0.02, 0.06)), float(random.uniform(0.55, 0.8)), float(random.uniform(0.3, 0.6))
+        )
     position = random.beta(1.0, 2.2) * (len(_HAIR_DARK_TO_LIGHT) - 1)
     return _moved(random, _between(_HAIR_DARK_TO_LIGHT, position), 3.0, 2.0)
 

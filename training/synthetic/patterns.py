@@ -91,7 +91,7 @@ def weave(fabric: Fabric, along: Floats, across: Floats) -> Floats:
     rows, columns = along[:, None], across[None, :]
     shape = (len(along), len(across))
     colors = np.empty((*shape, 3), np.float32)
-    grain = noise_at(fabric.seed, along, across, _NOISE_SCALE) * fabric.weave
+    grain = noise_at(fabric.seed, along, across, _NOISE_SCALE) * (fabric.weave * (0.15 + 0.85 * max(fabric.main) / 255))
     main, second, third = (as_floats(color) for color in (fabric.main, fabric.second, fabric.third))
     if fabric.pattern is Pattern.PLAIN:
         return np.add(grain[:, :, None], main, out=colors)

@@ -185,7 +185,11 @@ def _tangents(points: Floats, across: Floats, down: Floats) -> None:
     # A ring that has shrunk to a point takes the direction of its neighbour.
     middle = points.shape[1] // 2
     for end, inner in ((0, 1), (-1, -2)):
-        if abs(float(points[end, 0, 2] - points[end, middle, 2])) + abs(float(points[end, 0, 0] - points[end, middle, 0])) < 1e-6:
+        if (
+            abs(float(points[end, 0, 2] - points[end, middle, 2]))
+            + abs(float(points[end, 0, 0] - points[end, middle, 0]))
+            < 1e-6
+        ):
             across[end] = across[inner]
 
 

@@ -43,7 +43,10 @@ def build_skeleton(body: Body, pose: Pose, held: tuple[bool, bool]) -> Skeleton:
 
 def sink(skeleton: Skeleton) -> float:
     """How far the whole body comes down so that the lower foot stands on the ground."""
-    soles = [ankle[1] - 0.04 - 0.06 * max(0.0, pitch) for ankle, (pitch, _) in zip(skeleton.legs[:, 2], skeleton.feet, strict=True)]
+    soles = [
+        ankle[1] - 0.04 - 0.06 * max(0.0, pitch)
+        for ankle, (pitch, _) in zip(skeleton.legs[:, 2], skeleton.feet, strict=True)
+    ]
     return float(min(soles))
 
 

@@ -127,7 +127,11 @@ def _finish_edges(cut: _Cut, top: Top, skin: Color) -> None:
     if top.collar in {Collar.TURTLE, Collar.HOOD} or (top.collar is Collar.SHIRT and top.closure is Closure.NONE):
         return
     y = cut.heights[:, None]
-    line = edge + (0.86 - edge) * np.minimum(x / width, 1.0) ** (2.0 if top.collar is Collar.SCOOP else 1.0) if width else np.full_like(x, edge)
+    line = (
+        edge + (0.86 - edge) * np.minimum(x / width, 1.0) ** (2.0 if top.collar is Collar.SCOOP else 1.0)
+        if width
+        else np.full_like(x, edge)
+    )
     # A crew neck is as high behind as in front.
     line = np.where(np.abs(cut.around - 0.5)[None, :] > 0.25, 0.858, line)
     bare = y > line

@@ -1,14 +1,11 @@
 """The trunk and what is worn on it: level rings from the neck to the hem, and the texture wrapped around them."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from training.synthetic.body import Body
-from training.synthetic.palette import Color
 from training.synthetic.skeleton import Skeleton, with_posture
 from training.synthetic.surface import Floats, Surface, Texture, arc_length, around, as_floats, upright_tube
-from training.synthetic.wardrobe import Top
+from training.synthetic.wardrobe import Lower, LowerKind, Top
 
 # Height, half width, half depth and middle (forward) of an average trunk, body heights: from anthropometric tables,
 # rounded to what a crop can show.
@@ -25,9 +22,7 @@ COLUMNS = 33
 def section(body: Body, heights: Floats) -> tuple[Floats, Floats, Floats]:
     """Half width [n], half depth [n, COLUMNS] and middle [n] of the bare trunk at heights [n]."""
     moved = heights - body.leg_length * np.clip((0.8 - heights) / 0.25, 0, 1)
-    half_width, half_depth, middle = (
-        np.interp(-moved, -_SECTIONS[:, 0], _SECTIONS[:, column]) for column in (1, 2, 3)
-    )
+    half_width, half_depth, middle = (np.interp(-moved, -_SECTIONS[:, 0], _SECTIONS[:, column]) for column in (1, 2, 3))
     trunk = np.clip((0.86 - moved) / 0.03, 0, 1)
     shoulders = np.clip((moved - 0.64) / 0.14, 0, 1)
     hips = np.clip((0.6 - moved) / 0.07, 0, 1)
@@ -41,12 +36,16 @@ def section(body: Body, heights: Floats) -> tuple[Floats, Floats, Floats]:
     return as_floats(half_width), as_floats(depth), as_floats(middle)
 
 
-def top_surface(skeleton: Skeleton, top: Top, texture: Texture, clearance: float, start: float = 1.0) -> Surface:
-    """A garment as rings; `clearance` keeps it off what is worn beneath; only what is lower than `start` is drawn."""
+def top_surface(
+    skeleton: Skeleton, top: Top, texture: Texture, clearance: float, over: float, start: float = 1.0
+) -> Surface:
+    """A garment as rings, `clearance` off the garment and `over` off the trousers beneath; what is above `start` is left out."""
     body = skeleton.body
     heights = ring_heights(top.hem)
     half_width, half_depth, middle = section(body, heights)
     ease = (top.ease + clearance) * np.clip(0.35 + (0.83 - heights) / 0.06, 0.35, 1.0)
+    # Below the waist it lies over the trousers, unless it is tucked in.
+    ease = np.where((heights < 0.64) & (top.hem < 0.58), np.maximum(ease, over + 0.005), ease)
     half_width, half_depth = half_width + ease, half_depth + _open_ease(top, heights, as_floats(ease))
     # Cloth hangs from the chest: the looser it is the less it follows the waist.
     hang = min(1.0, 0.82 + 7.0 * top.ease)
@@ -121,11 +120,20 @@ def pelvis_surface(skeleton: Skeleton, texture: Texture, ease: float) -> Surface
     return Surface(with_posture(points, skeleton.body, skeleton.pose), arc_length(points[:, 8]), texture)
 
 
+def pelvis_ease(lower: Lower) -> float:
+    """How far trousers or a skirt stand off the hips."""
+    return 0.004 if lower.kind is LowerKind.SKIRT else 0.002 + 0.5 * lower.ease
+
+
 def skirt_surface(skeleton: Skeleton, texture: Texture, hem: float, flare: float, pleats: int) -> Surface:
     """A skirt from the waist to the hem (a height); pleats are waves that deepen downwards."""
-    heights = as_floats(np.concatenate(([0.62, 0.59, 0.56, 0.53], np.linspace(0.5, hem, max(3, int((0.5 - hem) / 0.05) + 2)))))
+    heights = as_floats(
+        np.concatenate(([0.62, 0.59, 0.56, 0.53], np.linspace(0.5, hem, max(3, int((0.5 - hem) / 0.05) + 2))))
+    )
     half_width, half_depth, middle = section(skeleton.body, heights)
-    half_width, half_depth, centre = around_legs(skeleton, heights, half_width + 0.004, half_depth + 0.004, middle, flare)
+    half_width, half_depth, centre = around_legs(
+        skeleton, heights, half_width + 0.004, half_depth + 0.004, middle, flare
+    )
     angle = np.linspace(-np.pi, np.pi, 49, dtype=np.float32)
     depth = as_floats([np.interp(angle, np.linspace(-np.pi, np.pi, COLUMNS), row) for row in half_depth])
     waves = 1 + (0.25 * flare + 0.04) * np.clip((0.58 - heights) / 0.3, 0, 1)[:, None] * np.sin(pleats * angle + 0.6)
@@ -146,10 +154,3 @@ def opening_at(top: Top, heights: Floats) -> Floats:
     if not top.opening:
         return np.zeros_like(heights)
     return as_floats(top.opening * np.clip(0.35 + (0.83 - heights) / 0.4, 0.0, 1.3) * (heights < 0.862))
-
-
-def recolored(texture: Texture, color: Color) -> Texture:
-    """The same shape in one colour."""
-    pixels = np.empty_like(texture.pixels)
-    pixels[:] = np.asarray(color).astype(np.uint8)
-    return replace(texture, pixels=pixels)

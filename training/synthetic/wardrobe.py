@@ -159,11 +159,14 @@ def _sample_top(random: np.random.Generator, *, is_woman: bool, is_warm: bool, i
     sleeve = float(random.choice((0.0, 0.22, 0.42, 0.5, 0.72), p=(0.09, 0.08, 0.5, 0.23, 0.1)))
     if not is_warm:
         sleeve = float(random.choice((0.42, 0.78, 1.0), p=(0.15, 0.15, 0.7)))
-    collar = _pick(random, Collar, (0.42, 0.1, 0.2, 0.05, 0.1 if not is_warm else 0.02, 0.0, 0.12 if is_woman else 0.03))
+    collar = _pick(
+        random, Collar, (0.42, 0.1, 0.2, 0.05, 0.1 if not is_warm else 0.02, 0.0, 0.12 if is_woman else 0.03)
+    )
     closure = Closure.BUTTONS if collar is Collar.SHIRT and random.random() < 0.7 else Closure.NONE
     if closure is Closure.NONE and random.random() < 0.12:
         closure = Closure.HALF
-    hem = float(random.uniform(0.5, 0.575))
+    # A fifth of the shirts is tucked in and shows the belt.
+    hem = float(random.uniform(0.58, 0.61) if random.random() < 0.2 else random.uniform(0.5, 0.575))
     if is_dress:
         hem = float(random.choice((random.uniform(0.28, 0.4), random.uniform(0.1, 0.28)), p=(0.7, 0.3)))
     elif random.random() < 0.14:
