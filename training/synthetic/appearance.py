@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training.synthetic.body import Body, sample_body
+from training.synthetic.hairdo import Head, Headwear, sample_head
 from training.synthetic.luggage import Luggage, sample_luggage
 from training.synthetic.palette import Color, sample_skin
 from training.synthetic.wardrobe import Lower, Shoes, Top, sample_outfit
-from training.synthetic.hairdo import Head, Headwear, sample_head
 
 
 @dataclass(frozen=True, slots=True)

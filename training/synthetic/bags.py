@@ -1,14 +1,13 @@
 """Bags and other things that are carried, as boxes that hang where they are worn."""
 
-from math import cos, sin
+from functools import lru_cache
 
 import numpy as np
 
 from training.synthetic.luggage import BagKind, Luggage
-from training.synthetic.palette import shaded
 from training.synthetic.patterns import plain, weave
 from training.synthetic.pose import Gesture
-from training.synthetic.skeleton import Skeleton, with_posture
+from training.synthetic.skeleton import Skeleton, sink, with_posture
 from training.synthetic.surface import Floats, Surface, Texture, arc_length, as_floats, tube_along, upright_tube
 from training.synthetic.trunk import section
 
@@ -22,53 +21,81 @@ def held_sides(luggage: Luggage) -> tuple[bool, bool]:
 def bag_surfaces(skeleton: Skeleton, luggage: Luggage, clearance: float) -> list[Surface]:
     """What somebody carries; `clearance` is how far the clothes stand off the trunk."""
     surfaces = _phones(skeleton, luggage)
-    side = 0 if luggage.is_left else 1
-    sign = 1.0 if luggage.is_left else -1.0
-    width, height, depth = luggage.size
-    wrist = skeleton.arms[side, 2]
     match luggage.kind:
         case BagKind.NONE:
             return surfaces
         case BagKind.BACKPACK:
-            _, half_depth, middle = section(skeleton.body, as_floats([0.72]))
-            behind = float(middle[0] - half_depth[0, 0]) - clearance
-            box = _box((0.0, 0.835 - height / 2, behind - depth * 0.42), luggage, (width, height, depth))
-            surfaces.append(_worn(skeleton, box, bag_texture(luggage)))
+            return [*surfaces, _backpack(skeleton, luggage, clearance)]
         case BagKind.SHOULDER_BAG | BagKind.CROSS_BODY:
-            half_width, _, _ = section(skeleton.body, as_floats([0.56]))
-            out = float(half_width[0]) + clearance + depth * 0.35
-            forward = -0.03 if luggage.kind is BagKind.SHOULDER_BAG else -0.015
-            centre = (sign * out, (0.60 if luggage.kind is BagKind.SHOULDER_BAG else 0.555) - height / 2, forward)
-            box = _box(centre, luggage, (depth, height, width))
-            surfaces.append(_worn(skeleton, box, bag_texture(luggage)))
-            if luggage.kind is BagKind.SHOULDER_BAG:
-                for end in (-0.35, 0.35):
-                    top = (sign * 0.085, 0.835, end * 0.07)
-                    strap = _strap(top, (sign * out, centre[1] + height * 0.45, forward + end * width))
-                    surfaces.append(_worn(skeleton, strap, _plain_texture(luggage)))
-        case BagKind.HANDBAG | BagKind.PLASTIC_BAG:
-            top = with_posture(wrist + as_floats([0, -0.055, 0.015]), skeleton.body, skeleton.pose)
-            drop = 0.07 if luggage.kind is BagKind.HANDBAG else 0.05
-            centre = (float(top[0]) + sign * 0.012, float(top[1]) - drop - height / 2, float(top[2]))
-            surfaces.append(_loose(_box(centre, luggage, (depth, height, width)), bag_texture(luggage)))
-            for end in (-0.25, 0.25):
-                low = (centre[0], centre[1] + height * 0.47, centre[2] + end * width)
-                surfaces.append(
-                    _loose(_strap((float(top[0]), float(top[1]), float(top[2])), low), _plain_texture(luggage))
-                )
+            return surfaces + _at_hip(skeleton, luggage, clearance)
+        case BagKind.FOLDER:
+            return [*surfaces, _folder(skeleton, luggage)]
         case BagKind.SUITCASE:
-            hand = with_posture(wrist, skeleton.body, skeleton.pose)
-            centre = (float(hand[0]) + sign * 0.05, height / 2 + 0.01, float(hand[2]) - 0.2)
-            surfaces.append(_loose(_box(centre, luggage, (width, height, depth)), bag_texture(luggage)))
-            grip = (float(hand[0]), float(hand[1]) - 0.05, float(hand[2]))
-            surfaces.append(_loose(_strap(grip, (centre[0], height, centre[2])), _plain_texture(luggage)))
+            return surfaces + _suitcase(skeleton, luggage)
         case _:
-            middle_arm = (skeleton.arms[side, 1] + wrist) / 2
-            centre = (float(middle_arm[0]) - sign * 0.035, float(middle_arm[1]) - 0.01, float(middle_arm[2]) + 0.01)
-            surfaces.append(_worn(skeleton, _box(centre, luggage, (depth, height, width)), bag_texture(luggage)))
+            return surfaces + _in_hand(skeleton, luggage)
+
+
+def _backpack(skeleton: Skeleton, luggage: Luggage, clearance: float) -> Surface:
+    _, height, depth = luggage.size
+    _, half_depth, middle = section(skeleton.body, as_floats([0.72]))
+    behind = float(middle[0] - half_depth[0, 0]) - clearance
+    box = _box((0.0, 0.835 - height / 2, behind - depth * 0.42), luggage, luggage.size)
+    return _worn(skeleton, box, bag_texture(luggage))
+
+
+def _at_hip(skeleton: Skeleton, luggage: Luggage, clearance: float) -> list[Surface]:
+    width, height, depth = luggage.size
+    is_on_shoulder = luggage.kind is BagKind.SHOULDER_BAG
+    half_width, _, _ = section(skeleton.body, as_floats([0.56]))
+    sign = 1.0 if luggage.is_left else -1.0
+    x = sign * (float(half_width[0]) + clearance + depth * 0.35)
+    y, z = (0.60 - height / 2, -0.03) if is_on_shoulder else (0.555 - height / 2, -0.015)
+    surfaces = [_worn(skeleton, _box((x, y, z), luggage, (depth, height, width)), bag_texture(luggage))]
+    # A cross-body bag's strap lies on the clothes: it is part of their texture.
+    for end in (-0.35, 0.35) if is_on_shoulder else ():
+        strap = _strap((sign * 0.085, 0.835, end * 0.07), (x, y + height * 0.45, z + end * width))
+        surfaces.append(_worn(skeleton, strap, _plain_texture(luggage)))
     return surfaces
 
 
+def _in_hand(skeleton: Skeleton, luggage: Luggage) -> list[Surface]:
+    width, height, depth = luggage.size
+    x, y, z = _hand(skeleton, luggage)
+    middle = y - 0.055 - (0.07 if luggage.kind is BagKind.HANDBAG else 0.05) - height / 2
+    x_bag = x + (0.012 if luggage.is_left else -0.012)
+    surfaces = [_loose(_box((x_bag, middle, z), luggage, (depth, height, width)), bag_texture(luggage))]
+    for end in (-0.25, 0.25):
+        handle = _strap((x, y - 0.055, z), (x_bag, middle + height * 0.47, z + end * width))
+        surfaces.append(_loose(handle, _plain_texture(luggage)))
+    return surfaces
+
+
+def _suitcase(skeleton: Skeleton, luggage: Luggage) -> list[Surface]:
+    height = luggage.size[1]
+    x, y, z = _hand(skeleton, luggage)
+    x_bag, z_bag = x + (0.05 if luggage.is_left else -0.05), z - 0.2
+    # The suitcase rolls on the ground, which is `sink` below the body's own zero.
+    middle = sink(skeleton) + height / 2 + 0.01
+    handle = _strap((x, y - 0.05, z), (x_bag, middle + height / 2, z_bag))
+    box = _box((x_bag, middle, z_bag), luggage, luggage.size)
+    return [_loose(box, bag_texture(luggage)), _loose(handle, _plain_texture(luggage))]
+
+
+def _folder(skeleton: Skeleton, luggage: Luggage) -> Surface:
+    width, height, depth = luggage.size
+    side = 0 if luggage.is_left else 1
+    x, y, z = (float(value) for value in (skeleton.arms[side, 1] + skeleton.arms[side, 2]) / 2)
+    centre = (x + (-0.035 if luggage.is_left else 0.035), y - 0.01, z + 0.01)
+    return _worn(skeleton, _box(centre, luggage, (depth, height, width)), bag_texture(luggage))
+
+
+def _hand(skeleton: Skeleton, luggage: Luggage) -> tuple[float, float, float]:
+    wrist = with_posture(skeleton.arms[0 if luggage.is_left else 1, 2], skeleton.body, skeleton.pose)
+    return float(wrist[0]), float(wrist[1]), float(wrist[2])
+
+
+@lru_cache(maxsize=128)
 def bag_texture(luggage: Luggage) -> Texture:
     """A bag: fabric, a pocket on what faces away from the wearer of a backpack, a zip, a flap."""
     along, around = as_floats((np.arange(64) + 0.5) / 64), as_floats((np.arange(96) + 0.5) / 96)
@@ -110,7 +137,7 @@ def _box(centre: tuple[float, float, float], luggage: Luggage, size: tuple[float
         widest * np.float32(size[0] / 2),
         widest * np.float32(size[2] / 2),
         middle,
-        25,
+        columns=25,
         squareness=0.62 - 0.4 * luggage.roundness,
     )
 

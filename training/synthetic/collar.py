@@ -30,7 +30,9 @@ def collar_surfaces(skeleton: Skeleton, top: Top, *, hood_is_up: bool) -> list[S
             return []
     values = as_floats(rings)
     centre = as_floats(np.stack((0 * values[:, 3], values[:, 3]), axis=1))
-    points = upright_tube(values[:, 0], values[:, 1] + top.ease * 0.4, values[:, 2] + top.ease * 0.4, centre, 25)
+    points = upright_tube(
+        values[:, 0], values[:, 1] + top.ease * 0.4, values[:, 2] + top.ease * 0.4, centre, columns=25
+    )
     points = with_posture(points, skeleton.body, skeleton.pose)
     return [Surface(points, arc_length(points[:, 0]), _texture(top, gap), is_two_sided=True)]
 

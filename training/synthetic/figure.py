@@ -12,11 +12,20 @@ from training.synthetic.collar import collar_surfaces
 from training.synthetic.hairdo import Headwear
 from training.synthetic.head_surfaces import head_surfaces
 from training.synthetic.limbs import (
-    arm_surfaces, arm_texture, foot_surfaces, foot_texture, hand_texture, leg_surfaces, leg_texture, trouser_pixels,
+    arm_surfaces,
+    arm_texture,
+    foot_surfaces,
+    foot_texture,
+    hand_texture,
+    leg_surfaces,
+    leg_texture,
+    trouser_pixels,
 )  # fmt: skip
 from training.synthetic.pose import Pose
-from training.synthetic.raster import draw_surfaces, project
+from training.synthetic.projection import project
+from training.synthetic.raster import draw_surfaces
 from training.synthetic.shading import shade
+from training.synthetic.sheet import sheets_of
 from training.synthetic.skeleton import Skeleton, build_skeleton, sink
 from training.synthetic.surface import Surface, Texture, as_floats
 from training.synthetic.top_texture import top_texture
@@ -25,6 +34,8 @@ from training.synthetic.view import Light, View
 from training.synthetic.wardrobe import Collar, LowerKind
 
 _SUPERSAMPLING = 2
+# Tops that reach lower than this cover the hips and the crotch, body heights.
+_PELVIS_HIDDEN_BELOW = 0.43
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +57,7 @@ def render_figure(appearance: PersonAppearance, pose: Pose, view: View, light: L
     """Draw a person; the arrays are a few pixels larger than the figure. The same arguments give the same pixels."""
     surfaces, ground = figure_surfaces(appearance, pose)
     projection = project(view, _SUPERSAMPLING)
-    samples = draw_surfaces(surfaces, projection, light, 2 * pose.creases)
+    samples = draw_surfaces(sheets_of(surfaces, projection, light), 2 * pose.creases)
     color, alpha = shade(
         samples, [surface.texture for surface in surfaces], light, _SUPERSAMPLING, view.height_pixels * _SUPERSAMPLING
     )
@@ -64,7 +75,7 @@ def figure_surfaces(appearance: PersonAppearance, pose: Pose) -> tuple[list[Surf
     sleeve = max(appearance.top.sleeve, outermost.sleeve)
     ease = outermost.ease if outermost.sleeve > 0 else appearance.top.ease
     surfaces += arm_surfaces(skeleton, textures.arm, textures.hand, sleeve, ease)
-    surfaces += head_surfaces(skeleton, appearance.head, appearance.skin, appearance.seed)
+    surfaces += head_surfaces(skeleton, appearance.head, appearance.skin, appearance.seed, outermost.ease)
     surfaces += bag_surfaces(skeleton, appearance.luggage, outermost.ease + 0.004)
     drop = as_floats([0.0, sink(skeleton), 0.0])
     return [Surface(part.points - drop, part.along, part.texture, part.is_two_sided) for part in surfaces], 0.0
@@ -122,21 +133,26 @@ def _trunk(appearance: PersonAppearance, skeleton: Skeleton, textures: _Textures
     over = pelvis_ease(appearance.lower)
     surfaces = [neck_surface(skeleton, textures.neck)]
     if outer is None:
-        surfaces.append(top_surface(skeleton, top, textures.trunk, 0.0, over))
+        surfaces.append(top_surface(skeleton, top, textures.trunk, clearance=0.0, over=over))
     else:
-        surfaces.append(top_surface(skeleton, outer, textures.trunk, 0.6 * top.ease, over + 0.004))
+        surfaces.append(top_surface(skeleton, outer, textures.trunk, clearance=0.6 * top.ease, over=over + 0.004))
         if top.hem < outer.hem:
-            surfaces.append(top_surface(skeleton, top, textures.under, 0.0, over, start=outer.hem + 0.06))
+            surfaces.append(
+                top_surface(skeleton, top, textures.under, clearance=0.0, over=over, start=outer.hem + 0.06)
+            )
     hood_is_up = appearance.head.headwear is Headwear.HOOD
     return surfaces + collar_surfaces(skeleton, outer or top, hood_is_up=hood_is_up)
 
 
 def _legs(appearance: PersonAppearance, skeleton: Skeleton, textures: _Textures) -> list[Surface]:
-    lower = appearance.lower
-    surfaces = leg_surfaces(skeleton, lower, textures.leg) + foot_surfaces(skeleton, appearance.shoes, textures.foot)
+    lower, outermost = appearance.lower, appearance.outer or appearance.top
+    hems = [appearance.top.hem, outermost.hem]
+    surfaces = foot_surfaces(skeleton, appearance.shoes, textures.foot)
     if lower.kind is LowerKind.SKIRT:
-        hem = skeleton.hip_height - 0.46 * lower.hem
-        surfaces.append(skirt_surface(skeleton, textures.pelvis, hem, lower.flare, lower.pleats))
-    else:
+        hems.append(skeleton.hip_height - 0.46 * lower.hem)
+        surfaces.append(skirt_surface(skeleton, textures.pelvis, hems[-1], lower.flare, lower.pleats))
+    elif min(hems) > _PELVIS_HIDDEN_BELOW:
         surfaces.append(pelvis_surface(skeleton, textures.pelvis, pelvis_ease(lower)))
-    return surfaces
+    # What hangs lower than the hips hides the legs but for a hand's breadth, more where one looks up under it.
+    below = min(hems) + 0.13 if min(hems) < _PELVIS_HIDDEN_BELOW else 1.0
+    return surfaces + leg_surfaces(skeleton, lower, textures.leg, below)

@@ -6,17 +6,17 @@ from training.synthetic.hairdo import HairStyle, Head, Headwear
 from training.synthetic.head_texture import HEAD_COLUMNS, face_texture, hair_texture, scarf_texture, wear_texture
 from training.synthetic.palette import Color
 from training.synthetic.skeleton import Skeleton, turn_head, with_posture
-from training.synthetic.surface import Floats, Surface, Texture, arc_length, around, as_floats, tube_along, upright_tube
+from training.synthetic.surface import Floats, Surface, Texture, arc_length, as_floats, tube_along, upright_tube
 
 _CROWN = 1.0
 _LONG_HAIR = {HairStyle.BOB, HairStyle.LONG}
 
 
-def head_surfaces(skeleton: Skeleton, head: Head, skin: Color, seed: int) -> list[Surface]:
-    """Everything above the collar, placed and turned."""
+def head_surfaces(skeleton: Skeleton, head: Head, skin: Color, seed: int, clearance: float) -> list[Surface]:
+    """Everything above the collar, placed and turned; `clearance` is how far clothes stand off the back."""
     size = skeleton.body.head
     surfaces = [_skull(head, size, face_texture(head, skin, seed))]
-    surfaces += _hair(head, size, seed) + _headwear(head, size, seed)
+    surfaces += _hair(head, size, seed, clearance) + _headwear(head, size, seed)
     placed = [_placed(surface, skeleton) for surface in surfaces]
     if head.scarf is not None:
         placed.append(_scarf(skeleton, head))
@@ -48,7 +48,11 @@ def _skull(head: Head, size: float, texture: Texture) -> Surface:
     nose = np.exp(-((angle / 0.16) ** 2)) * np.exp(-(((_SKULL_PLACES - 0.6) / 0.09) ** 2))[:, None]
     ears = np.exp(-(((np.abs(angle) - 1.75) / 0.13) ** 2)) * np.exp(-(((_SKULL_PLACES - 0.55) / 0.1) ** 2))[:, None]
     points = upright_tube(
-        height, half_width[:, None] + 0.009 * ears, half_depth[:, None] + 0.012 * nose, _beside(middle), HEAD_COLUMNS
+        height,
+        half_width[:, None] + 0.009 * ears,
+        half_depth[:, None] + 0.012 * nose,
+        _beside(middle),
+        columns=HEAD_COLUMNS,
     )
     return Surface(points, _SKULL_PLACES, texture)
 
@@ -82,18 +86,18 @@ def _shell(
     stand_off = (volume * np.minimum(place / 0.12, 1) ** 0.5)[:, None] + locks * np.minimum(place, 0.5)[:, None]
     half_width = as_floats(half_width[:, None] + stand_off + (spread * low)[:, None])
     half_depth = as_floats(half_depth[:, None] + stand_off)
-    points = upright_tube(height, half_width, half_depth, _beside(as_floats(middle - back * low)), HEAD_COLUMNS)
+    points = upright_tube(height, half_width, half_depth, _beside(as_floats(middle - back * low)), columns=HEAD_COLUMNS)
     return Surface(points, as_floats(place / bottom), texture, is_two_sided=bottom > 0.84)
 
 
-def _hair(head: Head, size: float, seed: int) -> list[Surface]:
+def _hair(head: Head, size: float, seed: int, clearance: float) -> list[Surface]:
     if head.hair_style is HairStyle.BALD or head.headwear in {Headwear.HEADSCARF, Headwear.HOOD}:
         return []
     bottom, spread, back = 0.80, 0.0, 0.0
     if head.hair_style is HairStyle.BOB:
         bottom, spread = 0.85 + 2.2 * head.length, 0.012
     if head.hair_style is HairStyle.LONG:
-        bottom, spread, back = 1.1 + head.length / 0.132, 0.022, 0.042
+        bottom, spread, back = 1.1 + head.length / 0.132, 0.022, 0.046 + clearance
     volume = head.volume * (0.35 if head.hair_style is HairStyle.CROPPED else 1.0)
     if head.headwear is not Headwear.NONE:
         volume = min(volume, 0.005)
@@ -125,10 +129,9 @@ def _hair(head: Head, size: float, seed: int) -> list[Surface]:
 
 def _ball(centre: tuple[float, float, float], radii: tuple[float, float, float], texture: Texture) -> Surface:
     angle = np.linspace(0, np.pi, 9, dtype=np.float32)
-    points = upright_tube(
-        as_floats(centre[1] + radii[1] * np.cos(angle)), as_floats(radii[0] * np.sin(angle)), as_floats(radii[2] * np.sin(angle)),
-        as_floats(np.broadcast_to((centre[0], centre[2]), (9, 2))), 15,
-    )  # fmt: skip
+    around, middle = np.sin(angle), as_floats(np.broadcast_to((centre[0], centre[2]), (9, 2)))
+    heights = as_floats(centre[1] + radii[1] * np.cos(angle))
+    points = upright_tube(heights, as_floats(radii[0] * around), as_floats(radii[2] * around), middle, columns=15)
     return Surface(points, as_floats(angle / np.pi), texture)
 
 
@@ -156,7 +159,7 @@ def _plate(height: float, radii: tuple[float, float], forward: float, texture: T
     share = as_floats([0.0, 0.9, 1.0, 0.9, 0.0])
     heights = as_floats([0.006, 0.003, 0.0, -0.003, -0.004]) + np.float32(height)
     centre = as_floats(np.broadcast_to((0.0, forward), (5, 2)))
-    points = upright_tube(heights, share * np.float32(radii[0]), share * np.float32(radii[1]), centre, 21)
+    points = upright_tube(heights, share * np.float32(radii[0]), share * np.float32(radii[1]), centre, columns=21)
     return Surface(points, as_floats([0.8, 0.85, 0.9, 0.95, 1.0]), texture)
 
 
@@ -173,6 +176,6 @@ def _scarf(skeleton: Skeleton, head: Head) -> Surface:
         raise ValueError("scarf is None: call this for a head that wears one")
     heights = as_floats([0.885, 0.888, 0.875, 0.855, 0.832, 0.822])
     width = as_floats([0.036, 0.048, 0.060, 0.068, 0.070, 0.060])
-    points = upright_tube(heights, width, width * 0.95, _beside(as_floats([0.004] * 6)), 21)
+    points = upright_tube(heights, width, width * 0.95, _beside(as_floats([0.004] * 6)), columns=21)
     points = with_posture(points, skeleton.body, skeleton.pose)
     return Surface(points, arc_length(points[:, 10]), scarf_texture(head.scarf))

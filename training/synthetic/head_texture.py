@@ -3,10 +3,11 @@
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from training.synthetic.hairdo import HairStyle, Head, Headwear
 from training.synthetic.palette import Color, shaded
-from training.synthetic.patterns import Fabric, blobs_at, noise_at, weave
+from training.synthetic.patterns import Fabric, blend, blobs_at, darken, noise_at, weave
 from training.synthetic.surface import Floats, Texture, as_floats
 
 HEAD_COLUMNS = 29
@@ -22,9 +23,9 @@ def face_texture(head: Head, skin: Color, seed: int) -> Texture:
     x = (u - 0.5) * _GIRTH
     pixels = np.empty((_ROWS, _COLUMNS, 3), np.float32)
     pixels[:] = skin
-    pixels += (blobs_at(seed, place * 0.13, side * _GIRTH, 0.03) * 3)[:, :, None]
+    darken(pixels, 1 + 0.02 * blobs_at(seed, place * 0.13, side * _GIRTH, 0.03))
     flush = np.exp(-(((np.abs(x) - 0.022) / 0.012) ** 2) - ((q - 0.68) / 0.08) ** 2)
-    pixels *= 1 - flush[:, :, None] * as_floats([0.0, 0.10, 0.10])
+    pixels[:, :, 1:] *= (1 - 0.1 * flush)[:, :, None]
     _paint(
         pixels, np.exp(-((x / 0.013) ** 2) - ((q - 0.81) / 0.016) ** 2), (skin[0] * 0.72, skin[1] * 0.5, skin[2] * 0.5)
     )
@@ -110,8 +111,8 @@ def _grid(rows: int) -> tuple[Floats, Floats]:
     return as_floats((np.arange(rows) + 0.5) / rows), as_floats((np.arange(_COLUMNS) + 0.5) / _COLUMNS)
 
 
-def _paint(pixels: Floats, share: Floats, color: Color) -> None:
-    pixels += share[:, :, None] * (as_floats(color) - pixels)
+def _paint(pixels: Floats, share: npt.NDArray[np.floating], color: Color) -> None:
+    blend(pixels, as_floats(share), color)
 
 
 def _hairy(pixels: Floats, head: Head, q: Floats, u: Floats, seed: int) -> None:

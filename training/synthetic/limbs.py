@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from training.synthetic.palette import Color, shaded
-from training.synthetic.patterns import noise_at, plain, weave
+from training.synthetic.palette import Color
+from training.synthetic.patterns import blend, darken, noise_at, plain, weave
 from training.synthetic.skeleton import Skeleton, with_posture
 from training.synthetic.surface import Floats, Surface, Texture, arc_length, as_floats, tube_along
 from training.synthetic.wardrobe import Lower, LowerKind, ShoeKind, Shoes, Top
@@ -60,21 +60,22 @@ def arm_texture(top: Top, outermost: Top, skin: Color, crease_seed: int) -> Text
     )  # fmt: skip
 
 
-def leg_surfaces(skeleton: Skeleton, lower: Lower, texture: Texture) -> list[Surface]:
-    """Both legs, in trousers of their cut or bare."""
+def leg_surfaces(skeleton: Skeleton, lower: Lower, texture: Texture, below: float) -> list[Surface]:
+    """Both legs, in trousers of their cut or bare; what is higher than `below` is hidden and left out."""
     surfaces = []
     covered = 0.0 if lower.kind is LowerKind.SKIRT else lower.hem
     edge = [] if covered >= 0.99 or covered == 0 else [covered, covered + 0.004]
     place = as_floats(np.sort(np.concatenate((np.linspace(0, 1, 17), edge))))
-    radius = np.interp(place, np.linspace(0, 1, len(_LEG_RADII)), _LEG_RADII) * skeleton.body.limb_girth
-    radius = np.where(place <= covered, _trouser_radius(lower, place, radius), radius)
+    bare = as_floats(np.interp(place, np.linspace(0, 1, len(_LEG_RADII)), _LEG_RADII) * skeleton.body.limb_girth)
+    radius = np.where(place <= covered, _trouser_radius(lower, place, bare), bare)
     # The top of the leg rounds off inside the pelvis.
     radius = as_floats(radius * np.clip(0.55 + place * 8, 0, 1))
+    drawn = place > (skeleton.hip_height - below) / 0.46
     for side, joints in enumerate(skeleton.legs):
         start = joints[0] + as_floats([0.0, 0.035, 0.0])
         spine = _bent(np.vstack((start, joints)), (0.0, 0.07, 0.535, 1.0), place)
-        points = tube_along(spine, radius * 0.97, radius * 1.03, 19)
-        surfaces.append(Surface(points, place, texture if side == 0 else _mirrored(texture)))
+        points = tube_along(spine, radius * 0.97, radius * 1.03, 19)[drawn]
+        surfaces.append(Surface(points, place[drawn], texture if side == 0 else _mirrored(texture)))
     return surfaces
 
 
@@ -96,7 +97,7 @@ def leg_texture(lower: Lower, shoes: Shoes, skin: Color, crease_seed: int) -> Te
         if lower.kind in {LowerKind.SKIRT, LowerKind.LEGGINGS, LowerKind.SHORTS}:
             pixels[rows] = as_floats(shoes.color) * (1 + 0.0 * pixels[rows])
     inner = np.exp(-(((around - 0.25) / 0.12) ** 2))
-    pixels *= (1 - 0.35 * np.clip(1.2 - 2.2 * place, 0, 1)[:, None] * inner[None, :])[:, :, None]
+    darken(pixels, as_floats(1 - 0.35 * np.clip(1.2 - 2.2 * place, 0, 1)[:, None] * inner))
     is_cloth = lower.kind not in {LowerKind.SKIRT, LowerKind.SHORTS, LowerKind.LEGGINGS}
     return Texture(
         np.clip(pixels, 0, 255).astype(np.uint8), length=_LEG_LENGTH, girth=_LEG_GIRTH,
@@ -112,7 +113,7 @@ def trouser_pixels(lower: Lower, place: Floats, around: Floats) -> Floats:
         high = np.exp(-(((place - 0.25) / 0.2) ** 2)) + 0.4 * np.exp(-(((place - 0.7) / 0.15) ** 2))
         fade = lower.wash * high[:, None] * front[None, :]
         fade = fade * (1 + 0.2 * noise_at(lower.fabric.seed, place, around, 90.0))
-        pixels += fade[:, :, None] * (as_floats([196.0, 204.0, 214.0]) - pixels) * 0.75
+        blend(pixels, as_floats(0.75 * fade), (196.0, 204.0, 214.0))
     if lower.side_stripe is not None:
         stripe = np.abs(around - 0.75)
         pixels[:, (stripe < 0.06) & (stripe % 0.04 < 0.022)] = lower.side_stripe
@@ -202,7 +203,7 @@ def _bent(joints: Floats, stations: tuple[float, ...], place: Floats) -> Floats:
         return np.stack([np.interp(where, stations, joints[:, axis]) for axis in range(3)], axis=1)
 
     reach = 0.05 * np.clip(np.minimum(place, 1 - place) / 0.05, 0, 1)
-    return as_floats((at(place - reach) + 2 * at(place) + at(place + reach)) / 4)
+    return as_floats((at(as_floats(place - reach)) + 2 * at(place) + at(as_floats(place + reach))) / 4)
 
 
 def _mirrored(texture: Texture) -> Texture:

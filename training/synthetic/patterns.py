@@ -88,20 +88,32 @@ def sample_fabric(random: np.random.Generator, main: Color, other: Color, plain_
 
 def weave(fabric: Fabric, along: Floats, across: Floats) -> Floats:
     """Pixels [len(along), len(across), 3], sRGB 0 to 255, at places along and around the body, in body heights."""
-    rows, columns = along[:, None], across[None, :]
-    shape = (len(along), len(across))
-    colors = np.empty((*shape, 3), np.float32)
+    colors = np.empty((len(along), len(across), 3), np.float32)
     grain = noise_at(fabric.seed, along, across, _NOISE_SCALE) * (fabric.weave * (0.15 + 0.85 * max(fabric.main) / 255))
-    main, second, third = (as_floats(color) for color in (fabric.main, fabric.second, fabric.third))
-    if fabric.pattern is Pattern.PLAIN:
-        return np.add(grain[:, :, None], main, out=colors)
-    share, third_share = _shares(fabric, rows, columns)
-    colors[:] = main
-    colors += np.broadcast_to(share, shape)[:, :, None] * (second - main)
-    if third_share is not None:
-        colors += np.broadcast_to(third_share, shape)[:, :, None] * (third - colors)
-    colors += grain[:, :, None]
+    colors[:] = as_floats(fabric.main)
+    if fabric.pattern is not Pattern.PLAIN:
+        share, third_share = _shares(fabric, along[:, None], across[None, :])
+        blend(colors, share, fabric.second)
+        if third_share is not None:
+            blend(colors, third_share, fabric.third)
+    for channel in range(3):
+        colors[:, :, channel] += grain
     return colors
+
+
+def blend(pixels: Floats, share: Floats, color: Color) -> None:
+    """Mix a colour into pixels [h, w, 3], in place, by its share [h, w] or what stretches to it.
+
+    Channel by channel: numpy is slow on arrays whose last axis is only three long.
+    """
+    for channel in range(3):
+        pixels[:, :, channel] += share * (np.float32(color[channel]) - pixels[:, :, channel])
+
+
+def darken(pixels: Floats, factor: Floats) -> None:
+    """Multiply pixels [h, w, 3], in place, by [h, w]."""
+    for channel in range(3):
+        pixels[:, :, channel] *= factor
 
 
 def noise_at(seed: int, along: Floats, across: Floats, scale: float) -> Floats:

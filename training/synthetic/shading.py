@@ -1,4 +1,4 @@
-"""From what is nearest in each pixel to linear light: colour, the two lights, and the shade that parts throw on each other."""
+"""From what is nearest in each pixel to linear light: colour, lights, and the shade of parts on each other."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ _LINEAR = _linear_of_srgb()
 def shade(
     samples: Samples, textures: Sequence[Texture], light: Light, supersampling: int, person_pixels: float
 ) -> tuple[Floats, Floats]:
-    """Linear colour [h, w, 3], not premultiplied, and coverage [h, w], both at 1 / supersampling of the samples' size."""
+    """Linear colour [h, w, 3], not premultiplied, and coverage [h, w], smaller by `supersampling` than the samples."""
     sunlit, open_sky = _occlusion(samples, light, person_pixels)
     direct = samples.direct * sunlit.take(samples.pixel)
     ambient = samples.ambient * open_sky.take(samples.pixel)

@@ -37,8 +37,7 @@ def build_skeleton(body: Body, pose: Pose, held: tuple[bool, bool]) -> Skeleton:
     hip_height = HIP + body.leg_length
     legs, feet = zip(*(_leg(body, pose, hip_height, side) for side in (0, 1)), strict=True)
     arms = as_floats([_arm(body, pose, side, is_loaded=held[side]) for side in (0, 1)])
-    skeleton = Skeleton(body, pose, arms, as_floats(legs), as_floats(feet), hip_height)
-    return skeleton
+    return Skeleton(body, pose, arms, as_floats(legs), as_floats(feet), hip_height)
 
 
 def sink(skeleton: Skeleton) -> float:
@@ -66,8 +65,8 @@ def with_posture(points: Floats, body: Body, pose: Pose) -> Floats:
 def turn_head(points: Floats, pose: Pose) -> Floats:
     """Points [..., 3] of the head, turned and nodded about the neck."""
     yaw, pitch = pose.head_yaw, pose.head_pitch
-    turn = as_floats([[cos(yaw), 0, -sin(yaw)], [0, 1, 0], [sin(yaw), 0, cos(yaw)]])
-    nod = as_floats([[1, 0, 0], [0, cos(pitch), sin(pitch)], [0, -sin(pitch), cos(pitch)]])
+    turn = as_floats(((cos(yaw), 0.0, -sin(yaw)), (0.0, 1.0, 0.0), (sin(yaw), 0.0, cos(yaw))))
+    nod = as_floats(((1.0, 0.0, 0.0), (0.0, cos(pitch), sin(pitch)), (0.0, -sin(pitch), cos(pitch))))
     neck = as_floats([0.0, NECK + 0.015, 0.0])
     return as_floats((points - neck) @ nod @ turn + neck)
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,14 +73,18 @@ def upright_tube(
     half_width: Floats,
     half_depth: Floats,
     centre: Floats,
+    *,
     columns: int = 25,
     squareness: float = 0.0,
 ) -> Floats:
-    """Points [rings, columns, 3] of level rings; `centre` is [rings, 2]: x and z. The arrays may be [rings, columns]."""
+    """Points [rings, columns, 3] of level rings; `centre` is [rings, 2]: x and z. Widths may be [rings, columns]."""
     sine, cosine = around(columns)
     if squareness:
         power = 1.0 - squareness
-        sine, cosine = np.sign(sine) * np.abs(sine) ** power, np.sign(cosine) * np.abs(cosine) ** power
+        sine, cosine = (
+            as_floats(np.sign(sine) * np.abs(sine) ** power),
+            as_floats(np.sign(cosine) * np.abs(cosine) ** power),
+        )
     points = np.empty((len(heights), columns, 3), np.float32)
     points[:, :, 0] = centre[:, :1] + _columnwise(half_width) * sine
     points[:, :, 1] = heights[:, None]

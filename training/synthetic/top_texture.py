@@ -6,7 +6,7 @@ import numpy as np
 
 from training.synthetic.luggage import BagKind, Luggage
 from training.synthetic.palette import Color, shaded
-from training.synthetic.patterns import weave
+from training.synthetic.patterns import darken, weave
 from training.synthetic.prints import draw_print
 from training.synthetic.surface import Floats, Texture, as_floats
 from training.synthetic.trunk import opening_at, texture_rows
@@ -183,4 +183,4 @@ def _darken_armpits(cut: _Cut) -> None:
     """Between arm and trunk little light comes in."""
     side = np.exp(-(((np.abs(cut.around - 0.5) - 0.25) / 0.06) ** 2))
     depth = np.exp(-(((cut.heights - 0.72) / 0.07) ** 2))
-    cut.pixels[:] *= (1 - 0.28 * depth[:, None] * side[None, :])[:, :, None]
+    darken(cut.pixels, as_floats(1 - 0.28 * depth[:, None] * side))

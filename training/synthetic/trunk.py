@@ -37,9 +37,9 @@ def section(body: Body, heights: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def top_surface(
-    skeleton: Skeleton, top: Top, texture: Texture, clearance: float, over: float, start: float = 1.0
+    skeleton: Skeleton, top: Top, texture: Texture, *, clearance: float, over: float, start: float = 1.0
 ) -> Surface:
-    """A garment as rings, `clearance` off the garment and `over` off the trousers beneath; what is above `start` is left out."""
+    """A garment, `clearance` off the one and `over` off the trousers beneath; what is above `start` is left out."""
     body = skeleton.body
     heights = ring_heights(top.hem)
     half_width, half_depth, middle = section(body, heights)
@@ -54,9 +54,11 @@ def top_surface(
     front = half_depth[~below].max(axis=0)
     half_depth[below] = np.maximum(half_depth[below], (hang - 0.04) * front)
     half_width, half_depth, centre = around_legs(
-        skeleton, heights, as_floats(half_width), as_floats(half_depth), middle, top.flare
+        skeleton, heights, (as_floats(half_width), as_floats(half_depth), middle), top.flare
     )
-    points = upright_tube(heights, half_width, half_depth, centre, COLUMNS, squareness=0.14 if top.hem > 0.46 else 0.25)
+    points = upright_tube(
+        heights, half_width, half_depth, centre, columns=COLUMNS, squareness=0.14 if top.hem > 0.46 else 0.25
+    )
     drawn = heights < start
     return Surface(with_posture(points[drawn], body, skeleton.pose), along_of(heights)[drawn], texture)
 
@@ -75,9 +77,10 @@ def along_of(heights: Floats) -> Floats:
 
 
 def around_legs(
-    skeleton: Skeleton, heights: Floats, half_width: Floats, half_depth: Floats, middle: Floats, flare: float
+    skeleton: Skeleton, heights: Floats, sections: tuple[Floats, Floats, Floats], flare: float
 ) -> tuple[Floats, Floats, Floats]:
-    """Half widths, half depths [n, COLUMNS] and centres [n, 2], widened so that what hangs below the hips goes around both legs."""
+    """Half widths, half depths [n, COLUMNS] and centres [n, 2], widened below the hips around both legs."""
+    half_width, half_depth, middle = sections
     down = np.maximum(0.58 - heights, 0.0)
     thigh = skeleton.body.limb_girth * np.interp(-heights, (-0.5, -0.28, -0.05), (0.056, 0.050, 0.034))
     places = [np.interp(-heights, -leg[:, 1], leg[:, 2]) for leg in skeleton.legs]
@@ -105,7 +108,7 @@ def neck_surface(skeleton: Skeleton, texture: Texture) -> Surface:
     heights = as_floats([0.905, 0.885, 0.868, 0.852, 0.835])
     width = as_floats([0.030, 0.030, 0.031, 0.036, 0.05]) * (0.6 + 0.4 * skeleton.body.limb_girth)
     centre = as_floats([(0, 0.010), (0, 0.006), (0, 0.001), (0, -0.003), (0, -0.004)])
-    points = upright_tube(heights, width, width * 1.1, centre, 17)
+    points = upright_tube(heights, width, width * 1.1, centre, columns=17)
     return Surface(with_posture(points, skeleton.body, skeleton.pose), arc_length(points[:, 0]), texture)
 
 
@@ -116,7 +119,7 @@ def pelvis_surface(skeleton: Skeleton, texture: Texture, ease: float) -> Surface
     narrowing = as_floats([1, 1, 1, 1, 1, 0.86, 0.4])
     half_width, half_depth = (half_width + ease) * narrowing, (half_depth + ease) * narrowing[:, None]
     centre = as_floats(np.stack((0 * middle, middle), axis=1))
-    points = upright_tube(heights, half_width, half_depth, centre, COLUMNS, squareness=0.1)
+    points = upright_tube(heights, half_width, half_depth, centre, columns=COLUMNS, squareness=0.1)
     return Surface(with_posture(points, skeleton.body, skeleton.pose), arc_length(points[:, 8]), texture)
 
 
@@ -132,12 +135,12 @@ def skirt_surface(skeleton: Skeleton, texture: Texture, hem: float, flare: float
     )
     half_width, half_depth, middle = section(skeleton.body, heights)
     half_width, half_depth, centre = around_legs(
-        skeleton, heights, half_width + 0.004, half_depth + 0.004, middle, flare
+        skeleton, heights, (half_width + 0.004, half_depth + 0.004, middle), flare
     )
     angle = np.linspace(-np.pi, np.pi, 49, dtype=np.float32)
     depth = as_floats([np.interp(angle, np.linspace(-np.pi, np.pi, COLUMNS), row) for row in half_depth])
     waves = 1 + (0.25 * flare + 0.04) * np.clip((0.58 - heights) / 0.3, 0, 1)[:, None] * np.sin(pleats * angle + 0.6)
-    points = upright_tube(heights, half_width[:, None] * waves, depth * waves, centre, 49, squareness=0.2)
+    points = upright_tube(heights, half_width[:, None] * waves, depth * waves, centre, columns=49, squareness=0.2)
     points = with_posture(points, skeleton.body, skeleton.pose)
     return Surface(points, arc_length(points[:, 0]), texture)
 

@@ -204,13 +204,14 @@ def _finish_top(
     flare: float, collar: Collar, closure: Closure, opening: float, print_share: float,
 ) -> Top:  # fmt: skip
     """What any garment of the trunk may have besides."""
+    is_padded = ease > 0.012 and sleeve != 0.42 and random.random() < 0.2
     blocking = _pick(random, Blocking, (0.82, 0.05, 0.04, 0.04, 0.01, 0.04))
     return Top(
         fabric=fabric, sleeve_fabric=sleeve_fabric, sleeve=sleeve, ease=ease, hem=hem, flare=flare, collar=collar,
         closure=closure, opening=opening, blocking=blocking, block_fabric=plain(sample_above(random), fabric.seed + 1),
         trim=_some(random, 0.16, sample_bright(random) if random.random() < 0.5 else shaded(fabric.main, 0.5)),
         sleeve_stripe=_some(random, 0.06, sample_bright(random)),
-        quilting=float(random.uniform(0.02, 0.05)) if ease > 0.012 and sleeve != 0.42 and random.random() < 0.2 else 0.0,
+        quilting=float(random.uniform(0.02, 0.05)) if is_padded else 0.0,
         has_pockets=bool(random.random() < 0.35), is_shiny=bool(random.random() < 0.1),
         front=sample_print(random) if random.random() < print_share and opening == 0 else None,
         back=sample_print(random) if random.random() < print_share * 0.5 else None,
