@@ -49,7 +49,7 @@ class PooledSimilarities(torch.autograd.Function):
         for query in range(len(query_places)):
             weights = torch.zeros(locations, len(rows), dtype=SIMILARITY_DTYPE, device=rows.device)
             weights.scatter_(
-                0, class_places[query].view(1, -1), class_gradients[query].to(SIMILARITY_DTYPE).view(1, -1)
+                0, class_places[query].view(1, -1), class_gradients[query].to(SIMILARITY_DTYPE).reshape(1, -1)
             )
             # A mutual pair is the maximum of both directions and takes both gradients.
             places = (own + starts + query_places[query]).flatten()
