@@ -2,9 +2,8 @@ from math import exp, log
 
 import pytest
 import torch
-from torch.nn import functional
 
-from training.losses import contrastive_loss, focal_matching_loss
+from training.losses.focal_matching import focal_matching_loss
 
 
 def slow_focal_loss(
@@ -45,21 +44,3 @@ def test_pairs_that_do_not_count_have_no_gradient() -> None:
     assert logits.grad is not None
     assert logits.grad[0, 0] > 0
     assert logits.grad[0, 1] == 0
-
-
-def test_contrastive_loss_equals_slow_loops() -> None:
-    generator = torch.Generator().manual_seed(0)
-    embeddings = torch.randn(6, 4, generator=generator)
-    persons = torch.tensor([0, 0, 1, 1, 1, 2])
-    standard = (embeddings - embeddings.mean(0)) / (embeddings.var(0, unbiased=False) + 1e-5).sqrt()
-    unit = functional.normalize(standard, dim=1)
-    total = 0.0
-    for i in range(6):
-        denominator = sum(exp(float(unit[i] @ unit[j]) / 0.1) for j in range(6) if j != i)
-        terms = [
-            -log(exp(float(unit[i] @ unit[j]) / 0.1) / denominator)
-            for j in range(6)
-            if j != i and persons[j] == persons[i]
-        ]
-        total += sum(terms) / len(terms) if terms else 0.0
-    assert float(contrastive_loss(embeddings, persons)) == pytest.approx(total / 6, rel=1e-4)

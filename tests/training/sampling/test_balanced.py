@@ -3,7 +3,7 @@ from itertools import islice
 import pytest
 import torch
 
-from training.batches import balanced_batches
+from training.sampling.balanced import balanced_batches
 
 
 def test_a_batch_has_so_many_people_with_so_many_crops_each() -> None:

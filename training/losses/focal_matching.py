@@ -1,4 +1,4 @@
-"""What training minimises."""
+"""The focal-weighted matching loss of the paper (Liao & Shao 2020, Eq. (1))."""
 
 import torch
 from torch import Tensor
@@ -26,25 +26,3 @@ def focal_matching_loss(logits: Tensor, targets: Tensor, included: Tensor, gamma
     probabilities = logits.detach().sigmoid()
     true_probabilities = torch.where(targets > 0.5, probabilities, 1 - probabilities)
     return ((1 - true_probabilities) ** gamma * losses * included).sum(dim=1).mean()
-
-
-def contrastive_loss(embeddings: Tensor, persons: Tensor, temperature: float = 0.1) -> Tensor:
-    """Supervised contrastive loss within a batch (Khosla et al. 2020, the form with the sum outside the logarithm).
-
-    An aid where training starts from random weights: there the matching loss alone hardly moves the backbone at first.
-
-    Args:
-        embeddings: float [n, d]; standardised over the batch and normalised here.
-        persons: int64 [n]; everybody should be there at least twice.
-        temperature: of the softmax over the other crops of the batch.
-
-    Returns:
-        A scalar; about log(n) for random embeddings.
-    """
-    standard = functional.batch_norm(embeddings, None, None, training=True)
-    unit = functional.normalize(standard, dim=1)
-    is_self = torch.eye(len(unit), dtype=torch.bool)
-    logits = (unit @ unit.T / temperature).masked_fill(is_self, float("-inf"))
-    is_same = (persons[:, None] == persons[None, :]) & ~is_self
-    log_shares = logits.log_softmax(dim=1).masked_fill(~is_same, 0.0)
-    return -(log_shares.sum(dim=1) / is_same.sum(dim=1).clamp(min=1)).mean()
