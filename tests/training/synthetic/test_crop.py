@@ -4,8 +4,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from training.synthetic.composition import CropPlan
 from training.synthetic.crop import render_crop, render_fresh_crop
+from training.synthetic.shot import CropPlan
 
 PLAN = CropPlan(
     seed=5, person=1, camera=2, track=0, moment=0, azimuth=0.4, place=0.3, aside_meters=0.0, companions=(2,),
