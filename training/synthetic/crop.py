@@ -15,7 +15,7 @@ from training.synthetic.shot import CropPlan
 from training.synthetic.site import Site, network_site, scene_light
 
 # Of fresh crops: days are busier than nights.
-_DAY_SHARE = 0.85
+_DAY_SHARE = 0.9
 
 
 def render_crop(plan: CropPlan) -> bytes:

@@ -173,7 +173,7 @@ def sample_illumination(random: np.random.Generator) -> Illumination:
         lamp_strength=float(random.uniform(0.2, 1.0)),
         window_azimuth=float(random.uniform(-pi, pi)),
         window_strength=float(random.uniform(0.4, 2.2)) if random.random() < 0.4 else 0.0,
-        backlight=float(random.uniform(0.4, 2.0)) if random.random() < 0.12 else 0.0,
+        backlight=float(random.uniform(0.4, 1.5)) if random.random() < 0.08 else 0.0,
         has_infrared=bool(random.random() < 0.3),
         drift_seconds=float(random.uniform(300, 5000)),
         phase=float(random.uniform(0, 2 * pi)),

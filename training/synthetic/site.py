@@ -52,7 +52,7 @@ def network_site(seed: int, camera: int) -> Site:
         occluders=tuple(kinds[int(index)] for index in random.integers(len(kinds), size=3)),
         occlusion_share=float(random.beta(1.0, 7.0)),
         crowd_share=float(random.beta(1.0, 3.0)),
-        dapple_share=float(random.beta(1.0, 3.0)),
+        dapple_share=float(random.beta(1.0, 5.0)),
         softness=float(random.uniform(1.0, 2.5)),
         motion_pixels=float(max(0.0, random.normal(1.0, 2.0))),
     )
