@@ -33,7 +33,8 @@ from training.synthetic.trunk import neck_surface, pelvis_ease, pelvis_surface, 
 from training.synthetic.view import Light, View
 from training.synthetic.wardrobe import Collar, LowerKind
 
-_SUPERSAMPLING = 2
+# Samples per pixel, across and down, at most; larger figures need fewer for edges as smooth against their size.
+_SUPERSAMPLING, _SAMPLED_HEIGHT = 2.0, 384
 # Tops that reach lower than this cover the hips and the crotch, body heights.
 _PELVIS_HIDDEN_BELOW = 0.43
 
@@ -56,13 +57,14 @@ class Figure:
 def render_figure(appearance: PersonAppearance, pose: Pose, view: View, light: Light) -> Figure:
     """Draw a person; the arrays are a few pixels larger than the figure. The same arguments give the same pixels."""
     surfaces, ground = figure_surfaces(appearance, pose)
-    projection = project(view, _SUPERSAMPLING)
+    supersampling = max(1.0, min(_SUPERSAMPLING, _SAMPLED_HEIGHT / view.height_pixels))
+    projection = project(view, supersampling)
     samples = draw_surfaces(sheets_of(surfaces, projection, light), 2 * pose.creases)
     color, alpha = shade(
-        samples, [surface.texture for surface in surfaces], light, _SUPERSAMPLING, view.height_pixels * _SUPERSAMPLING
+        samples, [surface.texture for surface in surfaces], light, supersampling, view.height_pixels * supersampling
     )
     x, y = projection.pixels(projection.camera_points(as_floats([0.0, ground, 0.0])))
-    foot = (float(x - samples.origin[0]) / _SUPERSAMPLING, float(y - samples.origin[1]) / _SUPERSAMPLING)
+    foot = (float(x - samples.origin[0]) / supersampling, float(y - samples.origin[1]) / supersampling)
     return Figure(color, alpha, foot)
 
 

@@ -21,7 +21,7 @@ _LINEAR = _linear_of_srgb()
 
 
 def shade(
-    samples: Samples, textures: Sequence[Texture], light: Light, supersampling: int, person_pixels: float
+    samples: Samples, textures: Sequence[Texture], light: Light, supersampling: float, person_pixels: float
 ) -> tuple[Floats, Floats]:
     """Linear colour [h, w, 3], not premultiplied, and coverage [h, w], smaller by `supersampling` than the samples."""
     sunlit, open_sky = _occlusion(samples, light, person_pixels)
@@ -37,15 +37,15 @@ def shade(
     return _reduced(full.reshape(*samples.shape, 4), supersampling)
 
 
-def _reduced(full: Floats, supersampling: int) -> tuple[Floats, Floats]:
-    height, width = full.shape[0] // supersampling, full.shape[1] // supersampling
-    total = np.zeros((height, width, 4), np.float32)
-    for row in range(supersampling):
-        for column in range(supersampling):
-            total += full[row : height * supersampling : supersampling, column : width * supersampling : supersampling]
-    alpha = total[:, :, 3]
-    color = total[:, :, :3] / np.maximum(alpha, 1.0)[:, :, None]
-    return as_floats(color), as_floats(alpha / supersampling**2)
+def _reduced(full: Floats, supersampling: float) -> tuple[Floats, Floats]:
+    """Means of the samples [h, w, 4] that fall into each pixel; these need not be equally many."""
+    rows, columns = (
+        np.ceil(np.arange(int(extent / supersampling)) * supersampling).astype(np.intp) for extent in full.shape[:2]
+    )
+    total = np.add.reduceat(np.add.reduceat(full, rows, axis=0), columns, axis=1)
+    counts = np.diff(rows, append=full.shape[0])[:, None] * np.diff(columns, append=full.shape[1])
+    color = total[:, :, :3] / np.maximum(total[:, :, 3:], 1.0)
+    return as_floats(color), as_floats(total[:, :, 3] / counts)
 
 
 def _occlusion(samples: Samples, light: Light, person_pixels: float) -> tuple[Floats, Floats]:
@@ -59,13 +59,14 @@ def _occlusion(samples: Samples, light: Light, person_pixels: float) -> tuple[Fl
     sunlit, sky = np.ones_like(depth), np.ones_like(depth)
     x, y = light.direction[0], -light.direction[1]
     for reach in (0.02, 0.045, 0.08):
-        other = _moved(depth, x * reach * step, y * reach * step)
         # The light's own rise towards the camera over that distance must be passed.
-        rise = other - depth - reach * max(light.direction[2], 0.0)
-        sunlit -= 0.3 * np.clip((rise - 0.012) / 0.03, 0, 1)
-        for angle in (0.0, 1.57, 3.14, 4.71):
-            around = _moved(depth, np.cos(angle) * reach * step, np.sin(angle) * reach * step)
-            sky -= 0.05 * np.clip((around - depth - 0.01) / 0.04, 0, 1)
+        rise = _moved(depth, x * reach * step, y * reach * step) - (
+            depth + (0.012 + reach * max(light.direction[2], 0.0))
+        )
+        sunlit -= 0.3 * np.minimum(np.maximum(rise * (1 / 0.03), 0), 1)
+    for right, down in ((1, 0), (-1, 0), (0, 1), (0, -1), (2, 1), (-2, -1), (-1, 2), (1, -2)):
+        rise = _moved(depth, right * 0.03 * step, down * 0.03 * step) - (depth + 0.01)
+        sky -= 0.07 * np.minimum(np.maximum(rise * (1 / 0.04), 0), 1)
     return _spread(_smooth(sunlit), samples.shape).reshape(-1), _spread(_smooth(sky), samples.shape).reshape(-1)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from training.synthetic.luggage import BagKind, Luggage
 from training.synthetic.palette import Color, shaded
-from training.synthetic.patterns import darken, weave
+from training.synthetic.patterns import darken, from_seam, weave
 from training.synthetic.prints import draw_print
 from training.synthetic.surface import Floats, Texture, as_floats
 from training.synthetic.trunk import opening_at, texture_rows
@@ -56,7 +56,7 @@ def top_texture(top: Top, under: Top | None, skin: Color, luggage: Luggage | Non
 def _cut(top: Top, count: int, skin: Color) -> _Cut:
     heights, along = texture_rows(top.hem, count)
     around = as_floats((np.arange(_COLUMNS) + 0.5) / _COLUMNS)
-    cut = _Cut(weave(top.fabric, along, as_floats((around - 0.5) * _GIRTH)), heights, along, around)
+    cut = _Cut(weave(top.fabric, along, from_seam(around) * np.float32(_GIRTH)), heights, along, around)
     _set_in(cut, top)
     if top.quilting:
         cut.pixels[:] *= (0.72 + 0.36 * np.abs(np.sin(np.pi * along / top.quilting)) ** 0.6)[:, None, None]
