@@ -98,8 +98,8 @@ def _draw(buffer: _Buffer, sheet: Sheet, fine: Fine, part: slice, first_texel: i
     sheet.interpolate(fine, values)
     column, row = sheet.places(fine)
     texture = sheet.surface.texture
-    np.add(column[:, None], row * np.int32(texture.pixels.shape[1]), out=texel.reshape(len(column), len(row)))
-    _enter_creases(texture, column, row, crease_shift, buffer.crease[part].reshape(len(column), len(row)))
+    np.add(column, (row * np.int32(texture.pixels.shape[1]))[:, None], out=texel.reshape(len(row), len(column)))
+    _enter_creases(texture, column, row, crease_shift, buffer.crease[part].reshape(len(row), len(column)))
     pixel = (values[1] - np.float32(buffer.origin[1])).astype(np.int32)
     pixel *= buffer.width
     pixel += (values[0] - np.float32(buffer.origin[0])).astype(np.int32)
@@ -124,7 +124,7 @@ def _enter_creases(texture: Texture, column: Indices, row: Indices, shift: int, 
     scale = TILES_PER_HEIGHT * TILE
     down = ((row * (texture.length * scale / height)).astype(np.int32) + (seed * 37 + shift)) % TILE
     across = ((column * (texture.girth * scale / width)).astype(np.int32) + seed * 101) % TILE
-    np.add(across[:, None], down * TILE + (seed % CREASE_KINDS) * TILE * TILE, out=out)
+    np.add(across, (down * TILE + (seed % CREASE_KINDS) * TILE * TILE)[:, None], out=out)
 
 
 def _close_holes(buffer: _Buffer) -> None:

@@ -38,14 +38,24 @@ def shade(
 
 
 def _reduced(full: Floats, supersampling: float) -> tuple[Floats, Floats]:
-    """Means of the samples [h, w, 4] that fall into each pixel; these need not be equally many."""
-    rows, columns = (
-        np.ceil(np.arange(int(extent / supersampling)) * supersampling).astype(np.intp) for extent in full.shape[:2]
-    )
-    total = np.add.reduceat(np.add.reduceat(full, rows, axis=0), columns, axis=1)
-    counts = np.diff(rows, append=full.shape[0])[:, None] * np.diff(columns, append=full.shape[1])
-    color = total[:, :, :3] / np.maximum(total[:, :, 3:], 1.0)
-    return as_floats(color), as_floats(total[:, :, 3] / counts)
+    """Means of the samples [h, w, 4] that fall into each pixel: one or two across and as many down."""
+    total, rows = _summed(full, supersampling, axis=0)
+    total, columns = _summed(total, supersampling, axis=1)
+    alpha = total[:, :, 3]
+    color = total[:, :, :3]
+    color *= (1 / np.maximum(alpha, 1.0))[:, :, None]
+    return np.ascontiguousarray(color), as_floats(alpha / (rows[:, None] * columns))
+
+
+def _summed(values: Floats, step: float, axis: int) -> tuple[Floats, Floats]:
+    """Sums over steps of 1 to 2 elements along an axis, and how many elements went into each."""
+    edges = np.ceil(np.arange(int(values.shape[axis] / step) + 1) * step).astype(np.intp)
+    edges = edges[edges <= values.shape[axis]]
+    has_two = as_floats(np.diff(edges) - 1)
+    second = values.take(np.minimum(edges[:-1] + 1, values.shape[axis] - 1), axis=axis)
+    second *= has_two[:, None, None] if axis == 0 else has_two[:, None]
+    second += values.take(edges[:-1], axis=axis)
+    return second, has_two + 1
 
 
 def _occlusion(samples: Samples, light: Light, person_pixels: float) -> tuple[Floats, Floats]:

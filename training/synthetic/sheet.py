@@ -53,16 +53,18 @@ class Sheet:
         return Fine(*_divided(down), *_divided(across))
 
     def interpolate(self, fine: Fine, out: Floats) -> None:
-        """Enter the channels at all samples, column after column, into `out` [CHANNELS, samples].
+        """Enter the channels at all samples, row after row, into `out` [CHANNELS, samples].
 
         Copies of whole rows and sums, no matrix product: those would start the threads of BLAS.
         """
-        rows = self.channels.take(fine.row, axis=1)
-        rows += (self.channels.take(fine.row + 1, axis=1) - rows) * fine.row_share[:, None]
-        rows = np.ascontiguousarray(rows.transpose(0, 2, 1))
-        values = (rows[:, 1:] - rows[:, :-1]).take(fine.column, axis=1)
-        values *= fine.column_share[:, None]
-        np.add(values, rows.take(fine.column, axis=1), out=out.reshape(values.shape))
+        turned = np.ascontiguousarray(self.channels.transpose(0, 2, 1))
+        columns = (turned[:, 1:] - turned[:, :-1]).take(fine.column, axis=1)
+        columns *= fine.column_share[:, None]
+        columns += turned.take(fine.column, axis=1)
+        columns = np.ascontiguousarray(columns.transpose(0, 2, 1))
+        values = (columns[:, 1:] - columns[:, :-1]).take(fine.row, axis=1)
+        values *= fine.row_share[:, None]
+        np.add(values, columns.take(fine.row, axis=1), out=out.reshape(values.shape))
 
     def places(self, fine: Fine) -> tuple[Indices, Indices]:
         """Column and row on the texture of each fine column and row."""

@@ -116,8 +116,9 @@ def pelvis_surface(skeleton: Skeleton, texture: Texture, ease: float) -> Surface
     """The upper part of trousers, down to the crotch."""
     heights = as_floats([0.615, 0.59, 0.56, 0.53, 0.5, 0.475, 0.462])
     half_width, half_depth, middle = section(skeleton.body, heights)
-    narrowing = as_floats([1, 1, 1, 1, 1, 0.86, 0.4])
-    half_width, half_depth = (half_width + ease) * narrowing, (half_depth + ease) * narrowing[:, None]
+    # It draws in towards the crotch, so that the legs come out of it without a step.
+    half_width = (half_width + ease) * as_floats([1, 1, 1, 1, 0.97, 0.86, 0.4])
+    half_depth = (half_depth + ease) * as_floats([1, 1, 0.98, 0.93, 0.84, 0.72, 0.35])[:, None]
     centre = as_floats(np.stack((0 * middle, middle), axis=1))
     points = upright_tube(heights, half_width, half_depth, centre, columns=COLUMNS, squareness=0.1)
     return Surface(with_posture(points, skeleton.body, skeleton.pose), arc_length(points[:, 8]), texture)
