@@ -56,20 +56,20 @@ class Figure:
 
 def render_figure(appearance: PersonAppearance, pose: Pose, view: View, light: Light) -> Figure:
     """Draw a person; the arrays are a few pixels larger than the figure. The same arguments give the same pixels."""
-    surfaces, ground = figure_surfaces(appearance, pose)
+    surfaces = figure_surfaces(appearance, pose)
     supersampling = max(1.0, min(_SUPERSAMPLING, _SAMPLED_HEIGHT / view.height_pixels))
     projection = project(view, supersampling)
     samples = draw_surfaces(sheets_of(surfaces, projection, light), 2 * pose.creases)
     color, alpha = shade(
         samples, [surface.texture for surface in surfaces], light, supersampling, view.height_pixels * supersampling
     )
-    x, y = projection.pixels(projection.camera_points(as_floats([0.0, ground, 0.0])))
+    x, y = projection.pixels(projection.camera_points(as_floats([0.0, 0.0, 0.0])))
     foot = (float(x - samples.origin[0]) / supersampling, float(y - samples.origin[1]) / supersampling)
     return Figure(color, alpha, foot)
 
 
-def figure_surfaces(appearance: PersonAppearance, pose: Pose) -> tuple[list[Surface], float]:
-    """All surfaces of a person in a pose, standing on the ground, and the height of the ground (0)."""
+def figure_surfaces(appearance: PersonAppearance, pose: Pose) -> list[Surface]:
+    """All surfaces of a person in a pose, standing on the ground (height 0)."""
     skeleton = build_skeleton(appearance.body, _hampered(appearance, pose), held_sides(appearance.luggage))
     textures = _textures(appearance)
     surfaces = _trunk(appearance, skeleton, textures) + _legs(appearance, skeleton, textures)
@@ -80,7 +80,7 @@ def figure_surfaces(appearance: PersonAppearance, pose: Pose) -> tuple[list[Surf
     surfaces += head_surfaces(skeleton, appearance.head, appearance.skin, appearance.seed, outermost.ease)
     surfaces += bag_surfaces(skeleton, appearance.luggage, outermost.ease + 0.004)
     drop = as_floats([0.0, sink(skeleton), 0.0])
-    return [Surface(part.points - drop, part.along, part.texture, part.is_two_sided) for part in surfaces], 0.0
+    return [Surface(part.points - drop, part.along, part.texture, part.is_two_sided) for part in surfaces]
 
 
 def _hampered(appearance: PersonAppearance, pose: Pose) -> Pose:

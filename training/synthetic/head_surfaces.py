@@ -30,7 +30,7 @@ def _placed(surface: Surface, skeleton: Skeleton) -> Surface:
 
 def _rings(place: Floats, head: Head, size: float) -> tuple[Floats, Floats, Floats, Floats]:
     """Height, half width, half depth and middle at shares of the way from the crown (0) to the chin (1)."""
-    height = _CROWN - 0.132 * size * place + 0.0
+    height = _CROWN - 0.132 * size * place
     bow = np.sqrt(np.maximum(1 - (2 * place - 1) ** 2, 0.0)) ** 0.9
     jaw = np.clip((place - 0.5) / 0.5, 0, 1)
     half_width = 0.0435 * size * head.width * bow * (1 - 0.16 * jaw**1.5)
@@ -86,7 +86,9 @@ def _shell(
     stand_off = (volume * np.minimum(place / 0.12, 1) ** 0.5)[:, None] + locks * np.minimum(place, 0.5)[:, None]
     half_width = as_floats(half_width[:, None] + stand_off + (spread * low)[:, None])
     half_depth = as_floats(half_depth[:, None] + stand_off)
-    points = upright_tube(height, half_width, half_depth, _beside(as_floats(middle - back * np.sqrt(low))), columns=HEAD_COLUMNS)
+    points = upright_tube(
+        height, half_width, half_depth, _beside(as_floats(middle - back * np.sqrt(low))), columns=HEAD_COLUMNS
+    )
     return Surface(points, as_floats(place / bottom), texture, is_two_sided=bottom > 0.84)
 
 

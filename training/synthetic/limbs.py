@@ -98,7 +98,7 @@ def leg_texture(lower: Lower, shoes: Shoes, skin: Color, crease_seed: int) -> Te
     if shoes.shaft:
         rows = place > 1 - shoes.shaft
         if lower.kind in {LowerKind.SKIRT, LowerKind.LEGGINGS, LowerKind.SHORTS}:
-            pixels[rows] = as_floats(shoes.color) * (1 + 0.0 * pixels[rows])
+            pixels[rows] = shoes.color
     inner = np.exp(-(((around - 0.25) / 0.12) ** 2))
     darken(pixels, as_floats(1 - 0.35 * np.clip(1.2 - 2.2 * place, 0, 1)[:, None] * inner))
     is_cloth = lower.kind not in {LowerKind.SKIRT, LowerKind.SHORTS, LowerKind.LEGGINGS}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.synthetic.projection import Projection
-from training.synthetic.surface import Floats, Indices, Surface, as_floats, cross, normalise
+from training.synthetic.surface import Floats, Indices, Places, Surface, as_floats, cross, normalise
 from training.synthetic.view import Light
 
 # Distance between samples in pixels of the buffer: 1.0 leaves no more than single holes, which are closed.
@@ -18,9 +18,9 @@ CHANNELS = 8
 class Fine:
     """The coarse interval that each fine row and column lies in, and how far along it, 0 to 1."""
 
-    row: Indices
+    row: Places
     row_share: Floats
-    column: Indices
+    column: Places
     column_share: Floats
 
     @property
@@ -119,9 +119,9 @@ def _tangents(points: Floats, across: Floats, down: Floats) -> None:
             across[end] = across[inner]
 
 
-def _divided(squared_lengths: Floats) -> tuple[Indices, Floats]:
+def _divided(squared_lengths: Floats) -> tuple[Places, Floats]:
     """Which coarse interval each fine sample lies in and how far, for intervals of given lengths in pixels, squared."""
-    counts = np.ceil(np.sqrt(squared_lengths) * (1 / _SPACING)).astype(np.int32)
-    index = np.arange(len(counts), dtype=np.int32).repeat(counts)
+    counts = np.ceil(np.sqrt(squared_lengths) * (1 / _SPACING)).astype(np.intp)
+    index = np.arange(len(counts)).repeat(counts)
     within = np.arange(len(index)) - (counts.cumsum() - counts).take(index)
     return index, as_floats((within + 0.5) / counts.take(index))
