@@ -90,7 +90,7 @@ def around_legs(
     middle = middle * (1 - share) + share * (low + high) / 2
     half_width = half_width + flare * down
     # A narrow hem follows the legs together again.
-    half_depth = np.maximum(half_depth, (share * 1.12 * (high - low) / 2)[:, None]) + (flare * down)[:, None]
+    half_depth = np.maximum(half_depth, (share * 1.2 * (high - low) / 2)[:, None]) + (flare * down)[:, None]
     half_width = np.maximum(half_width, share * ((sides[0] - sides[1]) / 2 + 1.05 * thigh))
     return as_floats(half_width), as_floats(half_depth), as_floats(np.stack((0 * middle, middle), axis=1))
 
