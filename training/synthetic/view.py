@@ -1,4 +1,4 @@
-"""From where a figure is seen and in which light: what a camera tells the figure's drawing."""
+"""How a camera sees somebody and which light falls on them: what the network of cameras asks of a figure."""
 
 from dataclasses import dataclass
 
@@ -24,12 +24,12 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """What shines on a figure.
+    """The light at one place.
 
     Attributes:
         direction: unit vector towards the main light, in camera axes: x right, y up, z towards the camera.
         direct: linear RGB of the main light, about 0.2 to 1.5.
-        ambient: linear RGB of the sky or fill light, about 0.2 to 1.0.
+        ambient: linear RGB of the sky or of the fill light, about 0.2 to 1.0.
     """
 
     direction: tuple[float, float, float]
