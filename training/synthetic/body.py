@@ -53,7 +53,7 @@ def sample_body(random: np.random.Generator, *, is_woman: bool, is_child: bool) 
         limb_girth=(0.97 if is_woman else 1.0) * (1 + 0.5 * heavy) * _near(random, 1.0, 0.06),
         head=_near(random, 1.0, 0.035) * (float(random.uniform(1.12, 1.3)) if is_child else 1.0),
         leg_length=float(np.clip(random.normal(0.0, 0.013), -0.03, 0.03)) - (0.015 if is_child else 0.0),
-        stoop=max(0.0, float(random.normal(0.05, 0.09))),
+        stoop=max(0.0, float(random.normal(0.02, 0.07))),
         feet=_near(random, 0.94 if is_woman else 1.03, 0.05),
     )
 

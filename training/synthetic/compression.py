@@ -6,6 +6,9 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
+# Of fewer, nobody could tell who is seen: they would only teach to guess.
+_FEWEST_ROWS = 48
+
 
 @dataclass(frozen=True, slots=True)
 class Compression:
@@ -13,7 +16,7 @@ class Compression:
 
     Attributes:
         shrinkage: 1 for none; 0.5 sends a picture of half the size, which is enlarged again.
-        interlace_pixels: how far a moving picture's odd rows lag behind; 0 for a camera that is not interlaced.
+        interlace_pixels: how far the odd rows of a crop of 200 pixels lag behind; 0 for none.
         first_quality: of the recorder's JPEG; 0 for none.
         quality: of the file's JPEG, 30 to 95.
         subsampling: of the colours as Pillow numbers it: 0 none, 2 a quarter.
@@ -30,7 +33,7 @@ def sample_compression(random: np.random.Generator) -> Compression:
     """Draw a camera's compression."""
     return Compression(
         shrinkage=float(random.uniform(0.4, 0.8)) if random.random() < 0.25 else 1.0,
-        interlace_pixels=int(random.integers(1, 4)) if random.random() < 0.06 else 0,
+        interlace_pixels=int(random.integers(1, 3)) if random.random() < 0.04 else 0,
         first_quality=int(random.integers(30, 85)) if random.random() < 0.45 else 0,
         quality=int(random.integers(40, 96)),
         subsampling=2 if random.random() < 0.75 else 0,
@@ -41,9 +44,10 @@ def compress(image: Image.Image, compression: Compression) -> bytes:
     """The picture as the JPEG file that the camera's recorder keeps."""
     size = image.size
     if compression.interlace_pixels:
-        image = _interlaced(image, compression.interlace_pixels)
-    if compression.shrinkage < 1:
-        small = (max(12, round(size[0] * compression.shrinkage)), max(24, round(size[1] * compression.shrinkage)))
+        image = _interlaced(image, max(1, round(compression.interlace_pixels * size[1] / 200)))
+    shrinkage = max(compression.shrinkage, _FEWEST_ROWS / size[1])
+    if shrinkage < 1:
+        small = (max(12, round(size[0] * shrinkage)), round(size[1] * shrinkage))
         image = image.resize(small, Image.Resampling.BOX)
     if compression.first_quality:
         with Image.open(BytesIO(_jpeg(image, compression.first_quality, compression.subsampling))) as recorded:

@@ -7,14 +7,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from training.synthetic.composition import CropPlan, compose
+from training.synthetic.composition import compose
 from training.synthetic.compression import compress
 from training.synthetic.random_streams import Stream, random_stream
 from training.synthetic.sensor import develop
+from training.synthetic.shot import CropPlan
 from training.synthetic.site import Site, network_site, scene_light
 
 # Of fresh crops: days are busier than nights.
-_DAY_SHARE = 0.85
+_DAY_SHARE = 0.9
 
 
 def render_crop(plan: CropPlan) -> bytes:
@@ -48,7 +49,8 @@ def render_fresh_crop(seed: int, person: int, camera: int, random: np.random.Gen
         azimuth=walking_azimuth(site, float(random.choice((0.0, pi))), random),
         place=float(random.uniform(0, 1)),
         aside_meters=float(random.normal(0, 0.4)),
-        companions=(int(random.integers(1 << 30)),) if random.random() < 0.4 else (),
+        # Company is a stranger of the crowd, whom nobody has to draw anew.
+        companions=(),
         timestamp_seconds=float((random.integers(365) * 24 + hour) * 3600) - site.illumination.utc_offset_seconds,
     )
     with Image.open(BytesIO(_photograph(plan, random))) as image:

@@ -33,7 +33,8 @@ from training.synthetic.trunk import neck_surface, pelvis_ease, pelvis_surface, 
 from training.synthetic.view import Light, View
 from training.synthetic.wardrobe import Collar, LowerKind
 
-_SUPERSAMPLING = 2
+# Samples per pixel, across and down, at most; larger figures need fewer for edges as smooth against their size.
+_SUPERSAMPLING, _SAMPLED_HEIGHT = 2.0, 384
 # Tops that reach lower than this cover the hips and the crotch, body heights.
 _PELVIS_HIDDEN_BELOW = 0.43
 
@@ -55,19 +56,20 @@ class Figure:
 
 def render_figure(appearance: PersonAppearance, pose: Pose, view: View, light: Light) -> Figure:
     """Draw a person; the arrays are a few pixels larger than the figure. The same arguments give the same pixels."""
-    surfaces, ground = figure_surfaces(appearance, pose)
-    projection = project(view, _SUPERSAMPLING)
+    surfaces = figure_surfaces(appearance, pose)
+    supersampling = max(1.0, min(_SUPERSAMPLING, _SAMPLED_HEIGHT / view.height_pixels))
+    projection = project(view, supersampling)
     samples = draw_surfaces(sheets_of(surfaces, projection, light), 2 * pose.creases)
     color, alpha = shade(
-        samples, [surface.texture for surface in surfaces], light, _SUPERSAMPLING, view.height_pixels * _SUPERSAMPLING
+        samples, [surface.texture for surface in surfaces], light, supersampling, view.height_pixels * supersampling
     )
-    x, y = projection.pixels(projection.camera_points(as_floats([0.0, ground, 0.0])))
-    foot = (float(x - samples.origin[0]) / _SUPERSAMPLING, float(y - samples.origin[1]) / _SUPERSAMPLING)
+    x, y = projection.pixels(projection.camera_points(as_floats([0.0, 0.0, 0.0])))
+    foot = (float(x - samples.origin[0]) / supersampling, float(y - samples.origin[1]) / supersampling)
     return Figure(color, alpha, foot)
 
 
-def figure_surfaces(appearance: PersonAppearance, pose: Pose) -> tuple[list[Surface], float]:
-    """All surfaces of a person in a pose, standing on the ground, and the height of the ground (0)."""
+def figure_surfaces(appearance: PersonAppearance, pose: Pose) -> list[Surface]:
+    """All surfaces of a person in a pose, standing on the ground (height 0)."""
     skeleton = build_skeleton(appearance.body, _hampered(appearance, pose), held_sides(appearance.luggage))
     textures = _textures(appearance)
     surfaces = _trunk(appearance, skeleton, textures) + _legs(appearance, skeleton, textures)
@@ -78,7 +80,7 @@ def figure_surfaces(appearance: PersonAppearance, pose: Pose) -> tuple[list[Surf
     surfaces += head_surfaces(skeleton, appearance.head, appearance.skin, appearance.seed, outermost.ease)
     surfaces += bag_surfaces(skeleton, appearance.luggage, outermost.ease + 0.004)
     drop = as_floats([0.0, sink(skeleton), 0.0])
-    return [Surface(part.points - drop, part.along, part.texture, part.is_two_sided) for part in surfaces], 0.0
+    return [Surface(part.points - drop, part.along, part.texture, part.is_two_sided) for part in surfaces]
 
 
 def _hampered(appearance: PersonAppearance, pose: Pose) -> Pose:

@@ -44,7 +44,7 @@ def draw_floor(random: np.random.Generator, setting: Setting) -> Surface:
     draw = ImageDraw.Draw(image)
     kind = random.random()
     if setting is Setting.PARK and kind < 0.7:
-        return _roughened(image, random, ((2, 22.0), (9, 14.0), (80, 22.0)))
+        return _roughened(image, random, ((2, 22.0), (9, 12.0), (80, 12.0)))
     if kind < 0.35:
         _draw_tiles(draw, random, base, side)
     elif kind < 0.55 and not setting.is_outdoors:
@@ -54,7 +54,7 @@ def draw_floor(random: np.random.Generator, setting: Setting) -> Surface:
     if setting is Setting.STREET and random.random() < 0.5:
         _draw_markings(draw, random, side)
     strength = random.uniform(0.3, 1.6) if setting.is_outdoors else random.uniform(0.1, 0.8)
-    return _roughened(image, random, ((2, 9.0 * strength), (8, 6.0 * strength), (64, 14.0 * strength)))
+    return _roughened(image, random, ((2, 9.0 * strength), (8, 6.0 * strength), (64, 8.0 * strength)))
 
 
 def draw_wall(random: np.random.Generator, setting: Setting, height_meters: float) -> Surface:

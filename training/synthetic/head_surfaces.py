@@ -30,7 +30,7 @@ def _placed(surface: Surface, skeleton: Skeleton) -> Surface:
 
 def _rings(place: Floats, head: Head, size: float) -> tuple[Floats, Floats, Floats, Floats]:
     """Height, half width, half depth and middle at shares of the way from the crown (0) to the chin (1)."""
-    height = _CROWN - 0.132 * size * place + 0.0
+    height = _CROWN - 0.132 * size * place
     bow = np.sqrt(np.maximum(1 - (2 * place - 1) ** 2, 0.0)) ** 0.9
     jaw = np.clip((place - 0.5) / 0.5, 0, 1)
     half_width = 0.0435 * size * head.width * bow * (1 - 0.16 * jaw**1.5)
@@ -86,7 +86,9 @@ def _shell(
     stand_off = (volume * np.minimum(place / 0.12, 1) ** 0.5)[:, None] + locks * np.minimum(place, 0.5)[:, None]
     half_width = as_floats(half_width[:, None] + stand_off + (spread * low)[:, None])
     half_depth = as_floats(half_depth[:, None] + stand_off)
-    points = upright_tube(height, half_width, half_depth, _beside(as_floats(middle - back * low)), columns=HEAD_COLUMNS)
+    points = upright_tube(
+        height, half_width, half_depth, _beside(as_floats(middle - back * np.sqrt(low))), columns=HEAD_COLUMNS
+    )
     return Surface(points, as_floats(place / bottom), texture, is_two_sided=bottom > 0.84)
 
 
@@ -97,7 +99,7 @@ def _hair(head: Head, size: float, seed: int, clearance: float) -> list[Surface]
     if head.hair_style is HairStyle.BOB:
         bottom, spread = 0.85 + 2.2 * head.length, 0.012
     if head.hair_style is HairStyle.LONG:
-        bottom, spread, back = 1.1 + head.length / 0.132, 0.022, 0.046 + clearance
+        bottom, spread, back = 1.1 + head.length / 0.132, 0.022, 0.052 + clearance
     volume = head.volume * (0.35 if head.hair_style is HairStyle.CROPPED else 1.0)
     if head.headwear is not Headwear.NONE:
         volume = min(volume, 0.005)
@@ -136,6 +138,8 @@ def _ball(centre: tuple[float, float, float], radii: tuple[float, float, float],
 
 
 def _headwear(head: Head, size: float, seed: int) -> list[Surface]:
+    if head.headwear is Headwear.NONE:
+        return []
     texture = wear_texture(head, seed)
     match head.headwear:
         case Headwear.CAP:
@@ -148,10 +152,8 @@ def _headwear(head: Head, size: float, seed: int) -> list[Surface]:
             return [crown, _plate(_CROWN - 0.046 * size, (0.086, 0.094), 0.008, texture)]
         case Headwear.HOOD:
             return [_shell(head, size, texture, volume=0.019, bottom=1.2, spread=0.012, back=0.004)]
-        case Headwear.HEADSCARF:
-            return [_shell(head, size, texture, volume=0.010, bottom=1.45, spread=0.034, back=0.006)]
         case _:
-            return []
+            return [_shell(head, size, texture, volume=0.010, bottom=1.45, spread=0.034, back=0.006)]
 
 
 def _plate(height: float, radii: tuple[float, float], forward: float, texture: Texture) -> Surface:

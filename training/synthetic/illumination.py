@@ -58,6 +58,7 @@ class Illumination:
     Attributes:
         setting: where it is.
         sun_azimuth: of the noon sun, radians from away to the right.
+        noon_altitude: of the sun, radians: the season.
         cloudiness: 0 clear to 1 overcast, on average.
         lamp_color: linear RGB of its lamps.
         lamp_spacing_meters, lamp_height_meters: of a row of lamps over the path.
@@ -72,6 +73,7 @@ class Illumination:
 
     setting: Setting
     sun_azimuth: float
+    noon_altitude: float
     cloudiness: float
     lamp_color: tuple[float, float, float]
     lamp_spacing_meters: float
@@ -98,16 +100,17 @@ class Illumination:
 
     def _by_day(self, hour: float, timestamp_seconds: float) -> GroundLight:
         course = (hour - _SUNRISE_HOUR) / (_SUNSET_HOUR - _SUNRISE_HOUR)
-        altitude = 0.12 + 0.95 * sin(pi * course)
+        altitude = 0.08 + self.noon_altitude * sin(pi * course)
         azimuth = self.sun_azimuth + (course - 0.5) * 2.6
         cloud = float(np.clip(self.cloudiness + 0.3 * self._wander(timestamp_seconds), 0, 1))
         warmth = np.asarray((1.0, 0.62 + 0.34 * sin(pi * course), 0.30 + 0.60 * sin(pi * course)), np.float32)
         blue = np.asarray((0.80, 0.93, 1.15), np.float32)
         grey = np.asarray((0.97, 1.0, 1.04), np.float32)
-        sky = (0.35 + 0.25 * sin(pi * course)) * ((1 - cloud) * blue + cloud * grey) * (1 + 0.4 * cloud)
+        # A clear sky gives a fifth to a third of the sun's light; clouds give it back.
+        sky = (0.25 + 0.20 * sin(pi * course)) * ((1 - cloud) * blue + cloud * grey) * (1 + cloud)
         return GroundLight(
             (cos(altitude) * sin(azimuth), sin(altitude), cos(altitude) * cos(azimuth)),
-            warmth * np.float32(1.35 * (1 - cloud) ** 1.5 + 0.05),
+            warmth * np.float32(1.5 * (1 - cloud) ** 1.5 + 0.05),
             sky.astype(np.float32),
             1 - cloud,
             is_infrared=False,
@@ -143,7 +146,7 @@ class Illumination:
         dx = (point.x + self.phase + spacing / 2) % spacing - spacing / 2
         dz = (point.z + 2 * self.phase + spacing / 2) % spacing - spacing / 2
         reach = hypot(hypot(dx, dz), self.lamp_height_meters)
-        strength = 1.3 * (self.lamp_height_meters / reach) ** 2 + 0.15
+        strength = 1.2 * (self.lamp_height_meters / reach) ** 2 + 0.25
         return (-dx / reach, self.lamp_height_meters / reach, -dz / reach), strength
 
     def _wander(self, timestamp_seconds: float) -> float:
@@ -162,6 +165,7 @@ def sample_illumination(random: np.random.Generator) -> Illumination:
     return Illumination(
         setting=setting,
         sun_azimuth=float(random.uniform(-pi, pi)),
+        noon_altitude=float(random.uniform(0.35, 1.05)),
         cloudiness=float(random.beta(0.9, 0.9)),
         lamp_color=_sample_lamp_color(random, setting.is_outdoors),
         lamp_spacing_meters=float(random.uniform(8, 25) if setting.is_outdoors else random.uniform(2.5, 7)),
@@ -169,7 +173,7 @@ def sample_illumination(random: np.random.Generator) -> Illumination:
         lamp_strength=float(random.uniform(0.2, 1.0)),
         window_azimuth=float(random.uniform(-pi, pi)),
         window_strength=float(random.uniform(0.4, 2.2)) if random.random() < 0.4 else 0.0,
-        backlight=float(random.uniform(0.4, 2.0)) if random.random() < 0.12 else 0.0,
+        backlight=float(random.uniform(0.4, 1.5)) if random.random() < 0.08 else 0.0,
         has_infrared=bool(random.random() < 0.3),
         drift_seconds=float(random.uniform(300, 5000)),
         phase=float(random.uniform(0, 2 * pi)),

@@ -35,7 +35,7 @@ def figure_layer(figure: Figure, foot: PixelPoint) -> Layer:
 
 
 def image_layer(image: Image.Image, left: int, top: int, light: Floats) -> Layer:
-    """An RGBA picture of reflectances in a light [3]."""
+    """An RGBA picture of reflectances in a light, [3] or [h, w, 3]."""
     pixels = np.asarray(image)
     return Layer(to_linear(pixels[:, :, :3]) * light, pixels[:, :, 3] * np.float32(1 / 255), left, top)
 
@@ -49,6 +49,17 @@ def paste(canvas: Floats, layer: Layer) -> None:
     alpha = layer.alpha[layer_rows, layer_columns, None]
     below = canvas[rows, columns]
     below += alpha * (layer.color[layer_rows, layer_columns] - below)
+
+
+def clipped(layer: Layer, size: tuple[int, int]) -> Layer:
+    """What of a layer lies in a picture of a width and height."""
+    inside = _overlap((size[1], size[0]), layer)
+    if inside is None:
+        return Layer(layer.color[:0], layer.alpha[:0], layer.left, layer.top)
+    rows, columns, layer_rows, layer_columns = inside
+    return Layer(
+        layer.color[layer_rows, layer_columns], layer.alpha[layer_rows, layer_columns], columns.start, rows.start
+    )
 
 
 def hidden_share(below: Layer, above: Layer) -> float:
@@ -102,7 +113,7 @@ def cast_shadow(layer: Layer, foot: PixelPoint, head: PixelPoint, tip: PixelPoin
     coefficients = (1, slope_x, start_x - foot[0] - slope_x * foot[1], 0, slope_y, start_y - slope_y * foot[1])
     mask = Image.fromarray((np.clip(layer.alpha, 0, 1) * 255).astype(np.uint8))
     shadow = mask.transform(size, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)
-    soft = shadow.filter(ImageFilter.GaussianBlur(max(0.6, 0.008 * abs(up_y))))
+    soft = shadow.filter(ImageFilter.BoxBlur(max(0.8, 0.011 * abs(up_y))))
     return np.asarray(soft) * np.float32(1 / 255)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from training.synthetic.palette import Color
-from training.synthetic.patterns import blend, darken, noise_at, plain, weave
+from training.synthetic.patterns import blend, darken, from_seam, noise_at, plain, weave
 from training.synthetic.skeleton import Skeleton, with_posture
 from training.synthetic.surface import Floats, Surface, Texture, arc_length, as_floats, tube_along
 from training.synthetic.wardrobe import Lower, LowerKind, ShoeKind, Shoes, Top
@@ -34,7 +34,8 @@ def arm_surfaces(skeleton: Skeleton, texture: Texture, hand: Texture, sleeve: fl
 def arm_texture(top: Top, outermost: Top, skin: Color, crease_seed: int) -> Texture:
     """The left arm's texture: sleeve, cuff, skin. What is worn outermost covers the longer or the shorter part."""
     place = as_floats((np.arange(_ARM_ROWS) + 0.5) / _ARM_ROWS)
-    across = as_floats((np.arange(_ARM_COLUMNS) + 0.5) / _ARM_COLUMNS * _ARM_GIRTH)
+    around = as_floats((np.arange(_ARM_COLUMNS) + 0.5) / _ARM_COLUMNS)
+    across = from_seam(around) * np.float32(_ARM_GIRTH)
     pixels = weave(plain(skin, crease_seed, 2.0), place * _ARM_LENGTH, across)
     for garment in (top, outermost):
         rows = place < garment.sleeve
@@ -47,7 +48,7 @@ def arm_texture(top: Top, outermost: Top, skin: Color, crease_seed: int) -> Text
                 :, None, None
             ]
         if garment.sleeve_stripe is not None:
-            outer = np.abs(across / _ARM_GIRTH - 0.75)
+            outer = np.abs(around - 0.75)
             pixels[np.ix_(rows, (outer < 0.09) & (outer % 0.06 < 0.03))] = garment.sleeve_stripe
         cuff = rows & (place > garment.sleeve - 0.035)
         pixels[cuff] = pixels[cuff] * 0.82 if garment.trim is None else as_floats(garment.trim)
@@ -70,6 +71,8 @@ def leg_surfaces(skeleton: Skeleton, lower: Lower, texture: Texture, below: floa
     radius = np.where(place <= covered, _trouser_radius(lower, place, bare), bare)
     # The top of the leg rounds off inside the pelvis.
     radius = as_floats(radius * np.clip(0.55 + place * 8, 0, 1))
+    # The end is closed, so that nobody looks through a lifted leg.
+    place, radius = as_floats(np.append(place, 1.0)), as_floats(np.append(radius, 0.002))
     drawn = place > (skeleton.hip_height - below) / 0.46
     for side, joints in enumerate(skeleton.legs):
         start = joints[0] + as_floats([0.0, 0.035, 0.0])
@@ -95,7 +98,7 @@ def leg_texture(lower: Lower, shoes: Shoes, skin: Color, crease_seed: int) -> Te
     if shoes.shaft:
         rows = place > 1 - shoes.shaft
         if lower.kind in {LowerKind.SKIRT, LowerKind.LEGGINGS, LowerKind.SHORTS}:
-            pixels[rows] = as_floats(shoes.color) * (1 + 0.0 * pixels[rows])
+            pixels[rows] = shoes.color
     inner = np.exp(-(((around - 0.25) / 0.12) ** 2))
     darken(pixels, as_floats(1 - 0.35 * np.clip(1.2 - 2.2 * place, 0, 1)[:, None] * inner))
     is_cloth = lower.kind not in {LowerKind.SKIRT, LowerKind.SHORTS, LowerKind.LEGGINGS}
@@ -107,7 +110,7 @@ def leg_texture(lower: Lower, shoes: Shoes, skin: Color, crease_seed: int) -> Te
 
 def trouser_pixels(lower: Lower, place: Floats, around: Floats) -> Floats:
     """Fabric of a trouser leg at places along the leg and around it, with its wash and its stripe."""
-    pixels = weave(lower.fabric, as_floats(place * _LEG_LENGTH + 0.1), as_floats(around * _LEG_GIRTH))
+    pixels = weave(lower.fabric, as_floats(place * _LEG_LENGTH + 0.1), from_seam(around) * np.float32(_LEG_GIRTH))
     if lower.wash:
         front = np.exp(-(((around - 0.5) / 0.13) ** 2)) + 0.5 * np.exp(-(((np.abs(around - 0.5) - 0.5) / 0.12) ** 2))
         high = np.exp(-(((place - 0.25) / 0.2) ** 2)) + 0.4 * np.exp(-(((place - 0.7) / 0.15) ** 2))

@@ -101,6 +101,11 @@ def weave(fabric: Fabric, along: Floats, across: Floats) -> Floats:
     return colors
 
 
+def from_seam(around: Floats) -> Floats:
+    """Shares of the way around, counted from the seam under the arm or inside the leg: patterns break there."""
+    return as_floats((around + 0.75) % 1.0)
+
+
 def blend(pixels: Floats, share: Floats, color: Color) -> None:
     """Mix a colour into pixels [h, w, 3], in place, by its share [h, w] or what stretches to it.
 

@@ -73,7 +73,7 @@ def sample_pose(random: np.random.Generator) -> Pose:
         elbows=(elbow + float(random.uniform(-0.08, 0.25)), elbow + float(random.uniform(-0.08, 0.25))),
         spread=(float(random.uniform(0.02, 0.2)), float(random.uniform(0.02, 0.2))),
         gestures=(kinds[int(gestures[0])], kinds[int(gestures[1])]),
-        lean=(float(random.normal(0.05 if is_walking else 0.01, 0.045)), float(random.normal(0.0, 0.025))),
+        lean=(float(random.normal(0.035 if is_walking else 0.01, 0.035)), float(random.normal(0.0, 0.025))),
         twist=float(0.25 * stride * np.cos(phase) + random.normal(0.0, 0.04)),
         head_yaw=float(random.normal(0.0, 0.3)),
         head_pitch=float(random.normal(0.1, 0.13)),

@@ -37,7 +37,7 @@ class Projection:
         return as_floats(x * self.cosine - y * self.sine), as_floats(x * self.sine + y * self.cosine)
 
 
-def project(view: View, supersampling: int) -> Projection:
+def project(view: View, supersampling: float) -> Projection:
     """The projection under which a person of height 1 is `view.height_pixels * supersampling` tall."""
     left, forward = (cos(view.yaw), 0.0, -sin(view.yaw)), (sin(view.yaw), 0.0, cos(view.yaw))
     cosine, sine = cos(view.elevation), sin(view.elevation)

@@ -11,7 +11,7 @@ import numpy as np
 
 from training.synthetic.creases import CREASE_KINDS, TILE, TILES_PER_HEIGHT, crease_slopes
 from training.synthetic.sheet import CHANNELS, Fine, Sheet
-from training.synthetic.surface import Floats, Indices, Texture, as_floats
+from training.synthetic.surface import Floats, Indices, Places, Texture, as_floats
 
 # How much deeper than its neighbours a single pixel must be to count as a hole, body heights.
 _PIT = 0.006
@@ -31,7 +31,7 @@ class Samples:
         depth: of all pixels, flat; NOTHING where there is nothing.
     """
 
-    pixel: Indices
+    pixel: Places
     texel: Indices
     direct: Floats
     ambient: Floats
@@ -68,8 +68,8 @@ def draw_surfaces(sheets: Sequence[Sheet], crease_shift: int) -> Samples:
         start += count
         first_texel += sheet.surface.texture.pixels.shape[0] * sheet.surface.texture.pixels.shape[1]
     _close_holes(buffer)
-    pixel = np.flatnonzero(buffer.nearest >= 0).astype(np.int32)
-    chosen = buffer.nearest.take(pixel)
+    pixel = np.flatnonzero(buffer.nearest >= 0)
+    chosen = buffer.nearest.take(pixel).astype(np.intp)
     gloss = as_floats([sheet.surface.texture.gloss for sheet in sheets]).repeat(counts).take(chosen)
     direct, ambient = _lit(buffer.values[3:].take(chosen, axis=1), buffer.crease.take(chosen), gloss)
     return Samples(pixel, buffer.texel.take(chosen), direct, ambient, buffer.depth, shape, buffer.origin)
@@ -98,11 +98,11 @@ def _draw(buffer: _Buffer, sheet: Sheet, fine: Fine, part: slice, first_texel: i
     sheet.interpolate(fine, values)
     column, row = sheet.places(fine)
     texture = sheet.surface.texture
-    np.add(column[:, None], row * np.int32(texture.pixels.shape[1]), out=texel.reshape(len(column), len(row)))
-    _enter_creases(texture, column, row, crease_shift, buffer.crease[part].reshape(len(column), len(row)))
-    pixel = (values[1] - np.float32(buffer.origin[1])).astype(np.int32)
+    np.add(column, (row * np.int32(texture.pixels.shape[1]))[:, None], out=texel.reshape(len(row), len(column)))
+    _enter_creases(texture, column, row, crease_shift, buffer.crease[part].reshape(len(row), len(column)))
+    pixel = (values[1] - np.float32(buffer.origin[1])).astype(np.intp)
     pixel *= buffer.width
-    pixel += (values[0] - np.float32(buffer.origin[0])).astype(np.int32)
+    pixel += (values[0] - np.float32(buffer.origin[0])).astype(np.intp)
     shape_mask = None if texture.shape_mask is None else texture.shape_mask.reshape(-1).take(texel)
     # Inner sides first: then no sample of the outside lands on a farther one of the same round.
     for is_outside in (False, True) if sheet.surface.is_two_sided else (True,):
@@ -124,7 +124,7 @@ def _enter_creases(texture: Texture, column: Indices, row: Indices, shift: int, 
     scale = TILES_PER_HEIGHT * TILE
     down = ((row * (texture.length * scale / height)).astype(np.int32) + (seed * 37 + shift)) % TILE
     across = ((column * (texture.girth * scale / width)).astype(np.int32) + seed * 101) % TILE
-    np.add(across[:, None], down * TILE + (seed % CREASE_KINDS) * TILE * TILE, out=out)
+    np.add(across, (down * TILE + (seed % CREASE_KINDS) * TILE * TILE)[:, None], out=out)
 
 
 def _close_holes(buffer: _Buffer) -> None:

@@ -51,8 +51,8 @@ class Scene:
         """
         inside = _moved_inside(box)
         small = (max(2, round(size[0] / softness)), max(2, round(size[1] / softness)))
-        cut = self.image.resize(small, Image.Resampling.BILINEAR, inside)
-        pixels = np.asarray(cut.resize(size, Image.Resampling.BICUBIC) if small != size else cut)
+        cut = self.image.resize(small, Image.Resampling.BILINEAR, inside, reducing_gap=1.5)
+        pixels = np.asarray(cut.resize(size, Image.Resampling.BILINEAR) if small != size else cut)
         return to_linear(pixels[:, :, :3]), pixels[:, :, 3] * np.float32(1 / 255)
 
     def sunlit(self, foot: Projection) -> float:

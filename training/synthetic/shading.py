@@ -21,7 +21,7 @@ _LINEAR = _linear_of_srgb()
 
 
 def shade(
-    samples: Samples, textures: Sequence[Texture], light: Light, supersampling: int, person_pixels: float
+    samples: Samples, textures: Sequence[Texture], light: Light, supersampling: float, person_pixels: float
 ) -> tuple[Floats, Floats]:
     """Linear colour [h, w, 3], not premultiplied, and coverage [h, w], smaller by `supersampling` than the samples."""
     sunlit, open_sky = _occlusion(samples, light, person_pixels)
@@ -37,15 +37,25 @@ def shade(
     return _reduced(full.reshape(*samples.shape, 4), supersampling)
 
 
-def _reduced(full: Floats, supersampling: int) -> tuple[Floats, Floats]:
-    height, width = full.shape[0] // supersampling, full.shape[1] // supersampling
-    total = np.zeros((height, width, 4), np.float32)
-    for row in range(supersampling):
-        for column in range(supersampling):
-            total += full[row : height * supersampling : supersampling, column : width * supersampling : supersampling]
+def _reduced(full: Floats, supersampling: float) -> tuple[Floats, Floats]:
+    """Means of the samples [h, w, 4] that fall into each pixel: one or two across and as many down."""
+    total, rows = _summed(full, supersampling, axis=0)
+    total, columns = _summed(total, supersampling, axis=1)
     alpha = total[:, :, 3]
-    color = total[:, :, :3] / np.maximum(alpha, 1.0)[:, :, None]
-    return as_floats(color), as_floats(alpha / supersampling**2)
+    color = total[:, :, :3]
+    color *= (1 / np.maximum(alpha, 1.0))[:, :, None]
+    return np.ascontiguousarray(color), as_floats(alpha / (rows[:, None] * columns))
+
+
+def _summed(values: Floats, step: float, axis: int) -> tuple[Floats, Floats]:
+    """Sums over steps of 1 to 2 elements along an axis, and how many elements went into each."""
+    edges = np.ceil(np.arange(int(values.shape[axis] / step) + 1) * step).astype(np.intp)
+    edges = edges[edges <= values.shape[axis]]
+    has_two = as_floats(np.diff(edges) - 1)
+    second = values.take(np.minimum(edges[:-1] + 1, values.shape[axis] - 1), axis=axis)
+    second *= has_two[:, None, None] if axis == 0 else has_two[:, None]
+    second += values.take(edges[:-1], axis=axis)
+    return second, has_two + 1
 
 
 def _occlusion(samples: Samples, light: Light, person_pixels: float) -> tuple[Floats, Floats]:
@@ -59,13 +69,14 @@ def _occlusion(samples: Samples, light: Light, person_pixels: float) -> tuple[Fl
     sunlit, sky = np.ones_like(depth), np.ones_like(depth)
     x, y = light.direction[0], -light.direction[1]
     for reach in (0.02, 0.045, 0.08):
-        other = _moved(depth, x * reach * step, y * reach * step)
         # The light's own rise towards the camera over that distance must be passed.
-        rise = other - depth - reach * max(light.direction[2], 0.0)
-        sunlit -= 0.3 * np.clip((rise - 0.012) / 0.03, 0, 1)
-        for angle in (0.0, 1.57, 3.14, 4.71):
-            around = _moved(depth, np.cos(angle) * reach * step, np.sin(angle) * reach * step)
-            sky -= 0.05 * np.clip((around - depth - 0.01) / 0.04, 0, 1)
+        rise = _moved(depth, x * reach * step, y * reach * step) - (
+            depth + (0.012 + reach * max(light.direction[2], 0.0))
+        )
+        sunlit -= 0.3 * np.minimum(np.maximum(rise * (1 / 0.03), 0), 1)
+    for right, down in ((1, 0), (-1, 0), (0, 1), (0, -1), (2, 1), (-2, -1), (-1, 2), (1, -2)):
+        rise = _moved(depth, right * 0.03 * step, down * 0.03 * step) - (depth + 0.01)
+        sky -= 0.07 * np.minimum(np.maximum(rise * (1 / 0.04), 0), 1)
     return _spread(_smooth(sunlit), samples.shape).reshape(-1), _spread(_smooth(sky), samples.shape).reshape(-1)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.synthetic.projection import Projection
-from training.synthetic.surface import Floats, Indices, Surface, as_floats, cross, normalise
+from training.synthetic.surface import Floats, Indices, Places, Surface, as_floats, cross, normalise
 from training.synthetic.view import Light
 
 # Distance between samples in pixels of the buffer: 1.0 leaves no more than single holes, which are closed.
@@ -18,9 +18,9 @@ CHANNELS = 8
 class Fine:
     """The coarse interval that each fine row and column lies in, and how far along it, 0 to 1."""
 
-    row: Indices
+    row: Places
     row_share: Floats
-    column: Indices
+    column: Places
     column_share: Floats
 
     @property
@@ -53,16 +53,18 @@ class Sheet:
         return Fine(*_divided(down), *_divided(across))
 
     def interpolate(self, fine: Fine, out: Floats) -> None:
-        """Enter the channels at all samples, column after column, into `out` [CHANNELS, samples].
+        """Enter the channels at all samples, row after row, into `out` [CHANNELS, samples].
 
         Copies of whole rows and sums, no matrix product: those would start the threads of BLAS.
         """
-        rows = self.channels.take(fine.row, axis=1)
-        rows += (self.channels.take(fine.row + 1, axis=1) - rows) * fine.row_share[:, None]
-        rows = np.ascontiguousarray(rows.transpose(0, 2, 1))
-        values = (rows[:, 1:] - rows[:, :-1]).take(fine.column, axis=1)
-        values *= fine.column_share[:, None]
-        np.add(values, rows.take(fine.column, axis=1), out=out.reshape(values.shape))
+        turned = np.ascontiguousarray(self.channels.transpose(0, 2, 1))
+        columns = (turned[:, 1:] - turned[:, :-1]).take(fine.column, axis=1)
+        columns *= fine.column_share[:, None]
+        columns += turned.take(fine.column, axis=1)
+        columns = np.ascontiguousarray(columns.transpose(0, 2, 1))
+        values = (columns[:, 1:] - columns[:, :-1]).take(fine.row, axis=1)
+        values *= fine.row_share[:, None]
+        np.add(values, columns.take(fine.row, axis=1), out=out.reshape(values.shape))
 
     def places(self, fine: Fine) -> tuple[Indices, Indices]:
         """Column and row on the texture of each fine column and row."""
@@ -117,9 +119,9 @@ def _tangents(points: Floats, across: Floats, down: Floats) -> None:
             across[end] = across[inner]
 
 
-def _divided(squared_lengths: Floats) -> tuple[Indices, Floats]:
+def _divided(squared_lengths: Floats) -> tuple[Places, Floats]:
     """Which coarse interval each fine sample lies in and how far, for intervals of given lengths in pixels, squared."""
-    counts = np.ceil(np.sqrt(squared_lengths) * (1 / _SPACING)).astype(np.int32)
-    index = np.arange(len(counts), dtype=np.int32).repeat(counts)
+    counts = np.ceil(np.sqrt(squared_lengths) * (1 / _SPACING)).astype(np.intp)
+    index = np.arange(len(counts)).repeat(counts)
     within = np.arange(len(index)) - (counts.cumsum() - counts).take(index)
     return index, as_floats((within + 0.5) / counts.take(index))

@@ -21,6 +21,7 @@ class Site:
     Attributes:
         occluders: the kinds of things that stand between it and people.
         occlusion_share, crowd_share: how often a thing, or a stranger, is before or beside somebody.
+        dapple_share: how often parts of a person are in different light.
         softness: how much its depth of field blurs the background, see `Scene.window`.
         motion_pixels: how far a person who crosses the picture smears, in pixels of a crop of 200; 0 by day mostly.
     """
@@ -32,6 +33,7 @@ class Site:
     occluders: tuple[Thing, ...]
     occlusion_share: float
     crowd_share: float
+    dapple_share: float
     softness: float
     motion_pixels: float
 
@@ -50,6 +52,7 @@ def network_site(seed: int, camera: int) -> Site:
         occluders=tuple(kinds[int(index)] for index in random.integers(len(kinds), size=3)),
         occlusion_share=float(random.beta(1.0, 7.0)),
         crowd_share=float(random.beta(1.0, 3.0)),
+        dapple_share=float(random.beta(1.0, 5.0)),
         softness=float(random.uniform(1.0, 2.5)),
         motion_pixels=float(max(0.0, random.normal(1.0, 2.0))),
     )

@@ -15,6 +15,8 @@ Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int32]
+# What numpy takes elements by without converting it first.
+Places = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -58,7 +58,7 @@ def draw_thing(draw: Draw, thing: Thing, foot: Projection, random: np.random.Gen
 def thing_color(random: np.random.Generator) -> Color:
     """The colour of a thing: mostly greys and dull colours, sometimes a loud one."""
     grey = random.uniform(25, 235)
-    red, green, blue = np.clip(grey + random.normal(0, 10 if random.random() < 0.75 else 50, 3), 5, 250)
+    red, green, blue = np.clip(grey + random.normal(0, 10 if random.random() < 0.82 else 45, 3), 5, 250)
     return int(red), int(green), int(blue)
 
 
@@ -95,10 +95,11 @@ def _bush(draw: Draw, x: float, y: float, meter: float, random: np.random.Genera
     green = np.asarray((random.uniform(30, 90), random.uniform(60, 120), random.uniform(20, 60)))
     if random.random() < 0.3:
         _column(draw, x, y, (width * 0.8, height * 0.3), thing_color(random))
-    for share in np.linspace(0.5, 1.3, 45):
+    # Twigs in the shade first, those in the light over them.
+    for share in np.linspace(0.35, 1.4, 110) * random.uniform(0.8, 1.2, 110):
         leaf_x = x + random.normal(0, 0.28) * width
         leaf_y = y - height * float(np.clip(random.normal(0.5, 0.24), 0.02, 1.0))
-        radius = random.uniform(0.04, 0.16) * min(width, height)
+        radius = random.uniform(0.02, 0.085) * min(width, height)
         red, green_part, blue = (int(channel) for channel in green * share)
         draw.ellipse((leaf_x - radius, leaf_y - radius, leaf_x + radius, leaf_y + radius), fill=(red, green_part, blue))
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from training.synthetic.luggage import BagKind, Luggage
 from training.synthetic.palette import Color, shaded
-from training.synthetic.patterns import darken, weave
+from training.synthetic.patterns import darken, from_seam, weave
 from training.synthetic.prints import draw_print
 from training.synthetic.surface import Floats, Texture, as_floats
 from training.synthetic.trunk import opening_at, texture_rows
@@ -14,6 +14,7 @@ from training.synthetic.wardrobe import Blocking, Closure, Collar, Top
 
 _GIRTH = 0.53
 _COLUMNS = 232
+_AROUND = as_floats((np.arange(_COLUMNS) + 0.5) / _COLUMNS)
 _ROWS_PER_HEIGHT = 420
 
 
@@ -40,7 +41,7 @@ class _Cut:
 def top_texture(top: Top, under: Top | None, skin: Color, luggage: Luggage | None, crease_seed: int) -> Texture:
     """The texture of a garment; `under` shows where it stands open, straps of `luggage` run over it."""
     count = int((0.93 - top.hem) * _ROWS_PER_HEIGHT)
-    cut = _cut(top, count, skin)
+    cut = _cut(top, count, skin, _AROUND)
     if top.opening and under is not None:
         _show_through(cut, top, under, skin)
     if luggage is not None:
@@ -53,10 +54,9 @@ def top_texture(top: Top, under: Top | None, skin: Color, luggage: Luggage | Non
     )  # fmt: skip
 
 
-def _cut(top: Top, count: int, skin: Color) -> _Cut:
+def _cut(top: Top, count: int, skin: Color, around: Floats) -> _Cut:
     heights, along = texture_rows(top.hem, count)
-    around = as_floats((np.arange(_COLUMNS) + 0.5) / _COLUMNS)
-    cut = _Cut(weave(top.fabric, along, as_floats((around - 0.5) * _GIRTH)), heights, along, around)
+    cut = _Cut(weave(top.fabric, along, from_seam(around) * np.float32(_GIRTH)), heights, along, around)
     _set_in(cut, top)
     if top.quilting:
         cut.pixels[:] *= (0.72 + 0.36 * np.abs(np.sin(np.pi * along / top.quilting)) ** 0.6)[:, None, None]
@@ -77,15 +77,15 @@ def _set_in(cut: _Cut, top: Top) -> None:
         case Blocking.NONE:
             return
         case Blocking.YOKE:
-            rows, columns = cut.heights > 0.76, np.ones(_COLUMNS, bool)
+            rows, columns = cut.heights > 0.76, np.ones(len(cut.around), bool)
         case Blocking.LOWER:
-            rows, columns = cut.heights < 0.64, np.ones(_COLUMNS, bool)
+            rows, columns = cut.heights < 0.64, np.ones(len(cut.around), bool)
         case Blocking.SIDES:
             rows, columns = cut.heights < 0.82, side < 0.07
         case Blocking.HALVES:
             rows, columns = cut.heights < 1.0, cut.around < 0.5
         case _:
-            rows, columns = (cut.heights < 0.76) & (cut.heights > 0.68), np.ones(_COLUMNS, bool)
+            rows, columns = (cut.heights < 0.76) & (cut.heights > 0.68), np.ones(len(cut.around), bool)
     window = np.ix_(rows, columns)
     cut.pixels[window] = weave(top.block_fabric, cut.along[rows], cut.across[columns])
 
@@ -144,12 +144,14 @@ def _show_through(cut: _Cut, top: Top, under: Top, skin: Color) -> None:
     """What is worn beneath, in the opening of the front; the flap's edge throws a little shadow."""
     gap = opening_at(top, cut.heights)[:, None]
     place = np.abs(cut.around - 0.5)[None, :]
-    beneath = _cut(under, len(cut.heights), skin)
+    window = np.flatnonzero(place[0] < gap.max())
+    beneath = _cut(under, len(cut.heights), skin, cut.around[window])
     # The garment beneath is laid out by its own hem: take its rows by height.
     rows = np.interp(-cut.heights, -beneath.heights, np.arange(len(beneath.heights))).astype(np.intp)
     is_open = (place < gap) & (cut.heights[:, None] < 0.87)
     is_edge = is_open & (place > gap - 0.014)
-    cut.pixels[is_open] = beneath.pixels[rows][is_open]
+    front = cut.pixels[:, window[0] : window[-1] + 1]
+    front[is_open[:, window]] = beneath.pixels[rows][is_open[:, window]]
     cut.pixels[is_edge] *= 0.55
     is_lapel = (~is_open) & (place < gap + 0.045) & (cut.heights[:, None] > 0.72)
     if top.collar is Collar.LAPELS:

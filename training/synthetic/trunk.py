@@ -90,7 +90,7 @@ def around_legs(
     middle = middle * (1 - share) + share * (low + high) / 2
     half_width = half_width + flare * down
     # A narrow hem follows the legs together again.
-    half_depth = np.maximum(half_depth, (share * 1.12 * (high - low) / 2)[:, None]) + (flare * down)[:, None]
+    half_depth = np.maximum(half_depth, (share * 1.2 * (high - low) / 2)[:, None]) + (flare * down)[:, None]
     half_width = np.maximum(half_width, share * ((sides[0] - sides[1]) / 2 + 1.05 * thigh))
     return as_floats(half_width), as_floats(half_depth), as_floats(np.stack((0 * middle, middle), axis=1))
 
@@ -99,7 +99,7 @@ def texture_rows(hem: float, count: int) -> tuple[Floats, Floats]:
     """Height of each of `count` texture rows, and how far along the garment it is, body heights."""
     heights = ring_heights(hem)
     place = (np.arange(count) + 0.5) / count
-    length = float(np.sqrt(np.diff(heights) ** 2).sum()) + 0.05
+    length = float(heights[0] - heights[-1]) + 0.05
     return as_floats(np.interp(place, along_of(heights), heights)), as_floats(place * length)
 
 
@@ -116,8 +116,9 @@ def pelvis_surface(skeleton: Skeleton, texture: Texture, ease: float) -> Surface
     """The upper part of trousers, down to the crotch."""
     heights = as_floats([0.615, 0.59, 0.56, 0.53, 0.5, 0.475, 0.462])
     half_width, half_depth, middle = section(skeleton.body, heights)
-    narrowing = as_floats([1, 1, 1, 1, 1, 0.86, 0.4])
-    half_width, half_depth = (half_width + ease) * narrowing, (half_depth + ease) * narrowing[:, None]
+    # It draws in towards the crotch, so that the legs come out of it without a step.
+    half_width = (half_width + ease) * as_floats([1, 1, 1, 1, 0.97, 0.86, 0.4])
+    half_depth = (half_depth + ease) * as_floats([1, 1, 0.98, 0.93, 0.84, 0.72, 0.35])[:, None]
     centre = as_floats(np.stack((0 * middle, middle), axis=1))
     points = upright_tube(heights, half_width, half_depth, centre, columns=COLUMNS, squareness=0.1)
     return Surface(with_posture(points, skeleton.body, skeleton.pose), arc_length(points[:, 8]), texture)

@@ -233,7 +233,7 @@ def _sample_lower(random: np.random.Generator, *, is_woman: bool, is_warm: bool)
         hem = float(random.choice((random.uniform(0.25, 0.55), random.uniform(0.6, 0.92)), p=(0.65, 0.35)))
     return Lower(
         kind=kind, fabric=fabric, hem=hem, ease=float(random.gamma(2.0, 0.0035)),
-        flare=float(random.uniform(0.0, 0.45)), pleats=int(random.choice((0, 0, 7, 11))),
+        flare=float(0.45 * random.beta(1.0, 2.0)), pleats=int(random.choice((0, 0, 7, 11))),
         wash=float(random.uniform(0.1, 0.7)) if is_denim and random.random() < 0.7 else 0.0,
         side_stripe=_some(random, 0.07, sample_bright(random)), belt=_some(random, 0.35, sample_bag(random)),
         has_pockets=bool(random.random() < 0.6),

@@ -9,7 +9,7 @@ PLAIN = Compression(shrinkage=1.0, interlace_pixels=0, first_quality=0, quality=
 
 
 def picture() -> Image.Image:
-    pixels = np.zeros((64, 32, 3), np.uint8)
+    pixels = np.zeros((128, 32, 3), np.uint8)
     pixels[:, 16:] = (220, 120, 60)
     return Image.fromarray(pixels)
 
@@ -21,7 +21,7 @@ def decoded(compression: Compression) -> np.ndarray:
 
 def test_the_size_stays_whatever_is_done() -> None:
     for seed in range(30):
-        assert decoded(sample_compression(np.random.default_rng(seed))).shape == (64, 32, 3)
+        assert decoded(sample_compression(np.random.default_rng(seed))).shape == (128, 32, 3)
 
 
 def test_each_step_leaves_its_trace() -> None:

@@ -4,8 +4,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from training.synthetic.composition import CropPlan
 from training.synthetic.crop import render_crop, render_fresh_crop
+from training.synthetic.shot import CropPlan
 
 PLAN = CropPlan(
     seed=5, person=1, camera=2, track=0, moment=0, azimuth=0.4, place=0.3, aside_meters=0.0, companions=(2,),
@@ -40,14 +40,14 @@ def test_fresh_crops_follow_their_generator_and_never_repeat() -> None:
 def test_cameras_give_the_same_person_other_colors() -> None:
     def mean_color(camera: int) -> np.ndarray:
         random = np.random.default_rng(camera)
-        crops = [render_fresh_crop(9, 4, camera, random) for _ in range(5)]
+        crops = [render_fresh_crop(9, 4, camera, random) for _ in range(4)]
         # The middle of the crop is mostly the person.
         middles = [
             crop[crop.shape[0] // 4 : -crop.shape[0] // 4, crop.shape[1] // 3 : -crop.shape[1] // 3] for crop in crops
         ]
         return np.mean([middle.mean(axis=(0, 1)) for middle in middles], axis=0)
 
-    colors = np.array([mean_color(camera) for camera in range(12)])
+    colors = np.array([mean_color(camera) for camera in range(8)])
     brightness, warmth = colors.mean(axis=1), colors[:, 0] / colors[:, 2]
     assert brightness.max() > 1.6 * brightness.min()
     assert warmth.max() > 1.25 * warmth.min()

@@ -8,9 +8,9 @@ from training.synthetic.illumination import Illumination, Setting, sample_illumi
 
 HERE = GroundPoint(0.0, 6.0)
 STREET = Illumination(
-    setting=Setting.STREET, sun_azimuth=0.5, cloudiness=0.0, lamp_color=(1.3, 0.8, 0.3), lamp_spacing_meters=20.0,
-    lamp_height_meters=5.0, lamp_strength=1.0, window_azimuth=0.0, window_strength=0.0, backlight=0.0,
-    has_infrared=False, drift_seconds=1000.0, phase=0.0,
+    setting=Setting.STREET, sun_azimuth=0.5, noon_altitude=0.9, cloudiness=0.0, lamp_color=(1.3, 0.8, 0.3),
+    lamp_spacing_meters=20.0, lamp_height_meters=5.0, lamp_strength=1.0, window_azimuth=0.0, window_strength=0.0,
+    backlight=0.0, has_infrared=False, drift_seconds=1000.0, phase=0.0,
 )  # fmt: skip
 HOUR = 3600.0
 NOON, EVENING, MIDNIGHT = 5 * HOUR, 11.5 * HOUR, 16 * HOUR  # Unix time 0 is eight in the morning.

@@ -1,6 +1,14 @@
 import numpy as np
 
-from training.synthetic.layers import Layer, blurred_by_motion, cast_shadow, contact_shadow, hidden_share, paste
+from training.synthetic.layers import (
+    Layer,
+    blurred_by_motion,
+    cast_shadow,
+    clipped,
+    contact_shadow,
+    hidden_share,
+    paste,
+)
 
 
 def block(left: int, top: int, height: int = 20, width: int = 4) -> Layer:
@@ -20,6 +28,12 @@ def test_paste_covers_and_clips() -> None:
 def test_hidden_share() -> None:
     assert hidden_share(block(10, 0), block(10, 10)) == 0.5
     assert hidden_share(block(10, 0), block(14, 0)) == 0.0
+
+
+def test_clipped_is_what_is_in_the_picture() -> None:
+    inside = clipped(block(-2, 25), (20, 30))
+    assert (inside.left, inside.top, inside.alpha.shape) == (0, 25, (5, 2))
+    assert clipped(block(50, 50), (20, 30)).alpha.size == 0
 
 
 def test_motion_keeps_the_light_and_spreads_it() -> None:

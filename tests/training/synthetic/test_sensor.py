@@ -8,13 +8,13 @@ NEUTRAL = Sensor(
     glare=0.0, defocus=0.0, exposure=1.0, adaptation=1.0, white_balance=(1.0, 1.0, 1.0),
     crosstalk=((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)), saturation=1.0, follows_color=1.0,
     shot_noise=0.0, read_noise=0.0, color_noise=0.0, gamma=1.0, contrast=0.0, black=0.0,
-    sharpening=0, sharpening_radius=1.0,
+    sharpening=0.0, sharpening_radius=1.0,
 )  # fmt: skip
 WHITE = np.ones(3, np.float32)
 
 
 def take(sensor: Sensor, scene_light: np.ndarray = WHITE, is_infrared: bool = False) -> np.ndarray:
-    reflectance = np.empty((40, 20, 3), np.float32)
+    reflectance = np.empty((160, 20, 3), np.float32)
     reflectance[:, :10], reflectance[:, 10:] = (0.4, 0.2, 0.1), (0.05, 0.1, 0.2)
     image = develop(reflectance * scene_light, sensor, scene_light, is_infrared, np.random.default_rng(0))
     return np.asarray(image, np.float64)
@@ -45,7 +45,7 @@ def test_each_error_does_what_it_says() -> None:
     assert take(replace(NEUTRAL, black=0.1)).min() > plain.min() + 10
     edge = np.abs(np.diff(plain, axis=1)).max()
     assert np.abs(np.diff(take(replace(NEUTRAL, defocus=1.5)), axis=1)).max() < 0.6 * edge
-    assert take(replace(NEUTRAL, sharpening=150)).max() > plain.max() + 5
+    assert take(replace(NEUTRAL, sharpening=1.5)).max() > plain.max() + 5
 
 
 def test_noise_grows_when_little_light_is_amplified() -> None:
