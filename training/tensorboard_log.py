@@ -32,8 +32,8 @@ def check_tensorboard() -> None:
     """Raises TensorBoardMissing if there can be no log."""
     if SummaryWriter is None:
         raise TensorBoardMissing(
-            "a run's folder holds a log for TensorBoard, which is not installed: pip install 'qaconv[training]', or give "
-            "the name of a checkpoint file as --output"
+            "a run's folder holds a log for TensorBoard, which is not installed: pip install 'qaconv[training]', or "
+            "give the name of a checkpoint file as --output"
         )
 
 

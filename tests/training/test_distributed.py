@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from training import pairwise_similarities, pooled_similarities
 from training.augmentation.settings import Augmentation, Colors, Covering, Placing
 from training.distributed import joined_processes, own_part
 from training.learning_rate import WarmupCosine
 from training.objectives.class_memory_matching import ClassMemoryMatching
 from training.objectives.classification import Classification
 from training.objectives.pairwise_matching import PairwiseMatching
-from training import pairwise_similarities, pooled_similarities
 from training.recipe import Recipe
 from training.step_report import StepReport
 from training.trainer import train
@@ -64,19 +64,21 @@ def test_two_processes_do_what_one_does_with_the_joined_batch(tmp_path: Path, mo
         for rank in range(2)
     ]
     assert [process.wait(240) for process in processes] == [0, 0]
+    began = weights_of(train_nothing(joint_recipe("pairwise")))
     for name in OBJECTIVES:
         losses: list[float] = []
         alone = weights_of(train(joint_recipe(name), small_crops(), lambda report: losses.append(report.loss)))  # noqa: B023
         first, second = (weights_of(load_checkpoint(tmp_path / f"{name}-{rank}.safetensors")) for rank in range(2))
-        began = weights_of(train_nothing(joint_recipe(name)))
         assert torch.load(tmp_path / f"{name}.pt") == pytest.approx(losses, rel=1e-3)
         for key, weight in alone.items():
             torch.testing.assert_close(first[key], second[key], atol=0, rtol=0)
-            if weight.is_floating_point():
-                # The way of two steps is their gradients. Sums are in another order; a batch normalisation over few
-                # values makes more of that.
-                error, way = (first[key] - weight).norm(), (weight - began[key]).norm()
-                assert error <= 0.01 * way + 1e-6, (name, key)
+            if "running_" in key or not weight.is_floating_point():
+                torch.testing.assert_close(first[key], weight, atol=1e-5, rtol=1e-4)
+                continue
+            # The way of two steps is their gradients. Sums are in another order; a batch normalisation over few
+            # values makes more of that.
+            error, way = (first[key] - weight).norm(), (weight - began[key]).norm()
+            assert error <= 0.01 * way + 1e-7, (name, key)
 
 
 def test_a_batch_that_cannot_be_divided_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

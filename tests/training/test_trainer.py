@@ -99,6 +99,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_weights(tmp_path: Path) -> No
 
 def test_two_hundred_steps_are_the_same_to_the_last_bit() -> None:
     recipe = small_recipe(sampling=GraphSampling(4, 2), epochs=4, steps=40)
+    # Stages of 160 and 40 steps.
     losses: list[list[float]] = [[], []]
     models = [train(recipe, small_crops(), lambda report, kept=kept: kept.append(report.loss)) for kept in losses]
     assert len(losses[0]) == 200
@@ -111,7 +112,7 @@ def test_two_hundred_steps_are_the_same_to_the_last_bit() -> None:
 def test_a_state_of_another_recipe_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "state.pt"
     train(small_recipe(), small_crops(), state_path=path)
-    with pytest.raises(TrainingStateError, match="left by another recipe.*seed=1"):
+    with pytest.raises(TrainingStateError, match=r"left by another recipe.*seed=1"):
         train(replace(small_recipe(), seed=2), small_crops(), state_path=path)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(TrainingStateError, match="no training state, or a damaged one"):
@@ -134,7 +135,7 @@ def test_a_loss_that_is_no_number_stops_with_epoch_batch_and_crops() -> None:
         def go_to_step(self, step: int) -> None:
             self.steps = step
 
-    with pytest.raises(NonFiniteLoss, match="the loss is nan in stage 0, epoch 1, batch 2.*<[0-9]+>, <[0-9]+>"):
+    with pytest.raises(NonFiniteLoss, match=r"the loss is nan in stage 0, epoch 1, batch 2.*<[0-9]+>, <[0-9]+>"):
         train(small_recipe(), BrokenCrops())
 
 
