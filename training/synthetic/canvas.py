@@ -6,7 +6,7 @@ from math import hypot
 from PIL import Image, ImageDraw, ImageEnhance
 
 from training.synthetic.fabric import TILE_HEIGHT, TILE_WIDTH, Fabric, fabric_tile
-from training.synthetic.pose import Point, View
+from training.synthetic.pose import BodyView, Point
 
 # A person is drawn this tall: twice the usual crop, so that shrinking it smooths the edges.
 PERSON_PIXELS = 320
@@ -19,7 +19,7 @@ ImagePoint = tuple[float, float]
 class Canvas:
     """Draws in the coordinates of a body (see `training.synthetic.pose`), seen by one view."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: BodyView) -> None:
         self.view = view
         self.image = Image.new("RGB", (CANVAS_WIDTH, CANVAS_HEIGHT))
         self.mask = Image.new("L", (CANVAS_WIDTH, CANVAS_HEIGHT))

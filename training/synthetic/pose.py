@@ -37,7 +37,7 @@ class Pose:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class BodyView:
     """How a camera sees a body that stands upright in front of it.
 
     Attributes:
@@ -73,15 +73,15 @@ class Skeleton:
     legs: tuple[Limb, Limb]
 
 
-def sample_pose(random: np.random.Generator, yaw: float) -> Pose:
-    """A random moment of walking, sometimes of standing, about in the direction `yaw`."""
+def sample_pose(random: np.random.Generator) -> Pose:
+    """A random moment of walking, sometimes of standing."""
     stride = float(random.uniform(0.2, 0.5)) if random.random() < 0.85 else float(random.uniform(0.0, 0.1))
     left_bend, right_bend = (
         float(random.uniform(0.05, 0.5)) if random.random() < 0.85 else float(random.uniform(1.2, 2.2))
         for _ in range(2)
     )
     return Pose(
-        yaw=float(yaw + random.normal(0.0, 0.15)),
+        yaw=0.0,
         phase=float(random.uniform(0.0, 2 * pi)),
         stride=stride,
         arm_swing=stride * float(random.uniform(0.4, 1.1)),

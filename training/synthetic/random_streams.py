@@ -14,6 +14,10 @@ class Stream(IntEnum):
     WALK = 4
     CROP = 5
     FABRIC = 6
+    BYSTANDER = 7
+    TRACK = 8
+    GRAIN = 9
+    DISTANCE = 10
 
 
 def random_stream(seed: int, stream: Stream, *indices: int) -> np.random.Generator:

@@ -1,42 +1,59 @@
-from dataclasses import replace
-from io import BytesIO
+from math import pi
 
 import numpy as np
-from PIL import Image
+import pytest
 
-from training.synthetic.camera import CameraLook, photograph, sample_camera_look
+from training.synthetic.camera import FRAME_HEIGHT, FRAME_WIDTH, PERSON_METERS, Camera, GroundPoint, sample_camera
 
-NEUTRAL = CameraLook(
-    gain=1.0, gamma=1.0, contrast=1.0, saturation=1.0, cast=(1.0, 1.0, 1.0), haze=0.0, blur=0.0, noise=0.0,
-    jpeg_quality=95, drift=0.0, drift_seconds=600.0, light_from_left=0.0, walk_yaw=0.0, tilt=0.0, roll=0.0,
-    crop_height=160.0,
+LEVEL = Camera(
+    height_meters=2.0, pitch=0.0, roll=0.0, focal_pixels=500.0, barrel=0.0, path_start=GroundPoint(-2.0, 10.0),
+    path_end=GroundPoint(2.0, 10.0), crossing_share=0.0, person_pixels=100.0,
 )  # fmt: skip
 
 
-def take(look: CameraLook, seconds: float = 0.0) -> np.ndarray:
-    scene = Image.new("RGB", (40, 80), (120, 100, 80))
-    data = photograph(scene, look, seconds, np.random.default_rng(0))
-    with Image.open(BytesIO(data)) as image:
-        return np.asarray(image, np.float64).mean(axis=(0, 1))
+def test_projection_by_hand() -> None:
+    foot = LEVEL.project(GroundPoint(1.0, 10.0))
+    # A metre takes 500 / 10 pixels there; the foot is 1 m right of and 2 m below the camera.
+    assert foot == pytest.approx((FRAME_WIDTH / 2 + 50, FRAME_HEIGHT / 2 + 100, 50.0))
+    assert LEVEL.project(GroundPoint(1.0, 10.0), PERSON_METERS).y == pytest.approx(foot.y - PERSON_METERS * 50)
 
 
-def test_a_neutral_camera_changes_nothing() -> None:
-    np.testing.assert_allclose(take(NEUTRAL), (120, 100, 80), atol=2)
+def test_elevation_distance_and_lean() -> None:
+    point = GroundPoint(0.0, 2.0 - PERSON_METERS / 2)
+    assert LEVEL.elevation(point) == pytest.approx(pi / 4)
+    assert LEVEL.lean(GroundPoint(3.0, 10.0)) == pytest.approx(0.0)
+    looking_down = Camera(3.0, 0.6, 0.0, 500.0, 0.0, LEVEL.path_start, LEVEL.path_end, 0.0, 100.0)
+    # From above, heads are farther from the middle of the picture than feet.
+    assert looking_down.lean(GroundPoint(1.5, 4.0)) > 0.05
+    assert looking_down.lean(GroundPoint(-1.5, 4.0)) < -0.05
+    assert looking_down.distance(GroundPoint(0.0, 100.0)) == 20.0
 
 
-def test_gain_cast_and_haze_do_what_they_say() -> None:
-    np.testing.assert_allclose(take(replace(NEUTRAL, gain=0.5)), (60, 50, 40), atol=2)
-    np.testing.assert_allclose(take(replace(NEUTRAL, cast=(1.5, 1.0, 0.5))), (180, 100, 40), atol=2)
-    np.testing.assert_allclose(take(replace(NEUTRAL, haze=51.0)), (147, 131, 115), atol=2)
+@pytest.mark.parametrize(("azimuth", "yaw"), [(pi, 0.0), (pi / 2, pi / 2), (-pi / 2, -pi / 2)])
+def test_who_walks_toward_the_camera_faces_it(azimuth: float, yaw: float) -> None:
+    assert LEVEL.yaw(GroundPoint(0.0, 10.0), azimuth) == pytest.approx(yaw, abs=1e-9)
 
 
-def test_the_light_wanders_with_the_time_of_day() -> None:
-    look = replace(NEUTRAL, drift=0.2)
-    morning, noon = take(look, 0.0), take(look, 150.0)
-    assert noon.mean() > morning.mean() * 1.1
+def test_axes_are_orthonormal_and_turn_the_right_way() -> None:
+    point = GroundPoint(2.0, 5.0)
+    axes = np.array([LEVEL.axes(point, direction) for direction in ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))])
+    np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-9)
+    # Straight ahead of a camera at eye level, what is away from it is behind the person.
+    right, up, toward = LEVEL.axes(GroundPoint(0.0, 1e6), (0.0, 0.0, 1.0))
+    assert (right, up, toward) == pytest.approx((0.0, 0.0, -1.0), abs=1e-5)
 
 
-def test_noise_is_reproducible_and_cameras_differ() -> None:
-    looks = [sample_camera_look(np.random.default_rng(seed)) for seed in range(20)]
-    assert len({look.gain for look in looks}) == 20
-    np.testing.assert_array_equal(take(looks[0]), take(looks[0]))
+def test_cameras_see_their_path_and_differ() -> None:
+    cameras = [sample_camera(np.random.default_rng(seed)) for seed in range(200)]
+    for camera in cameras:
+        for place in (0.0, 0.5, 1.0):
+            point = camera.ground_point(place, 0.0)
+            foot = camera.project(point)
+            assert -0.3 * FRAME_WIDTH < foot.x < 1.3 * FRAME_WIDTH
+            assert 0 < foot.y < 1.8 * FRAME_HEIGHT
+            assert 0 <= camera.elevation(point) <= 0.95
+            assert 1.5 <= camera.distance(point) <= 20
+    assert min(camera.person_pixels for camera in cameras) < 70
+    assert max(camera.person_pixels for camera in cameras) > 300
+    elevations = [camera.elevation(camera.ground_point(0.5, 0.0)) for camera in cameras]
+    assert np.quantile(elevations, 0.9) - np.quantile(elevations, 0.1) > 0.3
