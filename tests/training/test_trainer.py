@@ -38,16 +38,16 @@ OBJECTIVES: dict[str, ObjectiveSettings] = {
 @pytest.mark.parametrize("name", list(OBJECTIVES))
 def test_every_objective_learns_and_its_checkpoint_loads(name: str, tmp_path: Path) -> None:
     reports: list[StepReport] = []
-    recipe = small_recipe(OBJECTIVES[name], epochs=1, steps=40)
+    recipe = small_recipe(OBJECTIVES[name], epochs=1, steps=24)
     recipe = replace(
         recipe, stages=recipe.stages[:1], model_config=replace(recipe.model_config, input_height=32, input_width=16)
     )
     model = train(recipe, small_crops(), reports.append)
-    first, last = reports[2:10], reports[-8:]
+    first, last = reports[2:8], reports[-6:]
     assert sum(dict(r.parts)["contrastive"] for r in last) < sum(dict(r.parts)["contrastive"] for r in first)
     assert sum(r.loss for r in last) < 0.95 * sum(r.loss for r in first)
     assert all(0 <= r.accuracy <= 1 and r.crops_per_second > 0 for r in reports)
-    assert [r.step for r in reports] == list(range(1, 41))
+    assert [r.step for r in reports] == list(range(1, 25))
     assert not model.extractor.training
     assert not model.matcher.training
     save_checkpoint(model, tmp_path / "small.safetensors")
@@ -105,8 +105,6 @@ def test_two_hundred_steps_are_the_same_to_the_last_bit() -> None:
     assert len(losses[0]) == 200
     assert losses[0] == losses[1]
     assert models[0].fingerprint == models[1].fingerprint
-    other = train(replace(small_recipe(), seed=2), small_crops())
-    assert other.fingerprint != train(small_recipe(), small_crops()).fingerprint
 
 
 def test_a_state_of_another_recipe_or_a_damaged_one_is_refused(tmp_path: Path) -> None:

@@ -6,14 +6,15 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from training.sources.fresh_crop import render_fresh_crop
 from training.sources.fresh_renderings import FreshCrops, FreshRenderings, render_person
+from training.synthetic.crop import render_fresh_crop
 
 SOURCE = FreshRenderings(
     seed=3,
     people_in_pool=4,
     crops_per_person=3,
     num_cameras=5,
+    people_per_new_camera=0,
     people_per_step=2,
     waits_for_renderings=True,
     num_processes=0,
@@ -102,6 +103,15 @@ def test_a_pool_that_does_not_wait_takes_at_most_its_share() -> None:
             seen.append(crops.num_people)
         assert seen == sorted(seen)
         assert all(people <= 4 + 2 * step for step, people in enumerate(seen))
+
+
+def test_cameras_are_replaced_one_by_one() -> None:
+    source = replace(SOURCE, people_per_new_camera=10)
+    for task, cameras in ((0, range(5)), (9, range(5)), (10, range(1, 6)), (57, range(5, 10))):
+        seen = set()
+        for person in range(task // 10 * 10, task // 10 * 10 + 10):
+            seen |= set(render_person(source, render_labels, person)[:, 1, 0, 0].tolist())
+        assert seen == set(cameras)
 
 
 def test_a_person_is_drawn_differently_each_time() -> None:
