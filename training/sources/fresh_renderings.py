@@ -53,7 +53,7 @@ class FreshRenderings:
     num_cameras: int = 48
     people_per_new_camera: int = 30
     brings_new_people: bool = True
-    people_per_step: int = 4
+    people_per_step: int = 6
     waits_for_renderings: bool = False
     num_processes: int = 1
     crop_height: int = 256
