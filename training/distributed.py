@@ -75,7 +75,7 @@ def parallel_network(network: nn.Module) -> nn.Module:
         for name, child in module.named_children():
             if isinstance(child, nn.BatchNorm2d):
                 setattr(module, name, _JoinedBatchNorm.like(child))
-    return DistributedDataParallel(network, broadcast_buffers=False)
+    return DistributedDataParallel(network)
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

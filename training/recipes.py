@@ -36,6 +36,7 @@ def synthetic_resnet18() -> Recipe:
     with a warm-up and a cosine trains well. Most steps run on small crops, which cost a quarter; the last stage adapts
     to the full size.
     """
+    similar_people = GraphSampling(16, 4, persons_per_graph=400, batches_per_graph=60)
     return Recipe(
         name="synthetic_resnet18",
         model_config=ModelConfig(
@@ -45,8 +46,8 @@ def synthetic_resnet18() -> Recipe:
         validation=_VALIDATION,
         stages=(
             Stage(192, 64, 8, BalancedSampling(16, 4), WarmupCosine(0.05, 120), 150),
-            Stage(192, 64, 16, GraphSampling(16, 4, persons_per_graph=150), WarmupCosine(0.05, 20), 150),
-            Stage(256, 128, 3, GraphSampling(16, 4, persons_per_graph=100), WarmupCosine(0.01, 20), 100),
+            Stage(192, 64, 12, similar_people, WarmupCosine(0.05, 20), 150),
+            Stage(256, 128, 3, similar_people, WarmupCosine(0.01, 20), 80),
         ),
         objective=PairwiseMatching(triplet_margin=8.0),
         augmentation=STRONG_AUGMENTATION,

@@ -13,7 +13,7 @@ from training.objectives.build_objective import compares_pooled_features
 from training.recipe import Recipe
 from training.run_folder import RunFolder
 from training.step_report import StepReport
-from training.tensorboard_log import TensorBoardLog
+from training.tensorboard_log import TensorBoardLog, check_tensorboard
 from training.trainer import OnStep
 from training.validation import validate
 
@@ -31,6 +31,9 @@ class RunObserver:
         validation: crops that are not trained on.
         folder: None to keep nothing.
         on_step, on_validation: told as well.
+
+    Raises:
+        TensorBoardMissing: there is a folder, and nothing to write its log with.
     """
 
     def __init__(
@@ -41,6 +44,8 @@ class RunObserver:
         on_step: OnStep,
         on_validation: OnValidation,
     ) -> None:
+        if folder is not None:
+            check_tensorboard()
         self._recipe = recipe
         self._validation = validation
         self._folder = folder

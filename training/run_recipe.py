@@ -19,10 +19,10 @@ from training.recipe import Recipe
 from training.run_folder import RunFolder
 from training.run_observer import OnValidation, RunObserver
 from training.sources.drawn_networks import DrawnNetworks, OnProgress, build_network, draw_networks
-from training.synthetic.crop import render_fresh_crop
 from training.sources.fresh_renderings import FreshCrops, FreshRenderings
 from training.sources.named_dataset import NamedDataset, read_named_dataset
 from training.sources.training_crops import TrainingCrops
+from training.synthetic.crop import render_fresh_crop
 from training.trainer import OnStep, train
 
 # Validation crops are kept at this size, which is between those of the usual stages.

@@ -5,7 +5,6 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
 from model.checkpoint import Checkpoint
@@ -14,16 +13,35 @@ from model.query_adaptive_convolution import BestPartners, match_maps
 from model.retrieval_metrics import RetrievalMetrics
 from training.step_report import StepReport
 
+try:
+    from torch.utils.tensorboard import SummaryWriter
+except ImportError:  # The optional packages are not installed; everything else of training runs without.
+    SummaryWriter = None  # type: ignore[assignment,misc]
+
 _MOST_LINES, _LEAST_SIMILARITY = 12, 0.5
 _LINE = (253, 231, 37)
 # Crops are drawn larger, so that lines are thin beside them.
 _SCALE = 2
 
 
+class TensorBoardMissing(RuntimeError):  # noqa: N818 (says what is the case)
+    """The optional packages are not installed."""
+
+
+def check_tensorboard() -> None:
+    """Raises TensorBoardMissing if there can be no log."""
+    if SummaryWriter is None:
+        raise TensorBoardMissing(
+            "a run's folder holds a log for TensorBoard, which is not installed: pip install 'qaconv[training]', or "
+            "give the name of a checkpoint file as --output"
+        )
+
+
 class TensorBoardLog:
     """Scalars and pictures in a folder. Close it to have all of them on the disk."""
 
     def __init__(self, folder: Path, first_step: int = 0) -> None:
+        check_tensorboard()
         # What a run that was killed wrote after its last epoch is done again.
         self._writer = SummaryWriter(str(folder), purge_step=first_step)
 

@@ -145,5 +145,5 @@ def test_a_crop_is_not_scored_against_itself_when_the_memory_takes_it_before() -
     alone = objective(NetworkOutputs(maps, maps), torch.tensor([0, 1]), torch.Generator())
     # Each crop is its class's map: only the other class counts, which is wrong for each.
     assert float(alone.accuracy) == 0.0
-    with pytest.raises(ValueError, match="momentum is 0.5 and takes_batch 'before'"):
+    with pytest.raises(ValueError, match=r"momentum is 0\.5 and takes_batch 'before'"):
         ClassMemoryMatching(momentum=0.5, takes_batch="before")

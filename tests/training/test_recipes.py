@@ -28,7 +28,7 @@ def test_the_last_stage_must_have_the_models_size() -> None:
 def test_people_who_are_replaced_cannot_be_classes() -> None:
     with pytest.raises(ValueError, match="brings_new_people is true, and ClassMemoryMatching knows people by their"):
         replace(synthetic_resnet18(), objective=ClassMemoryMatching())
-    with pytest.raises(ValueError, match="source.seed and validation.seed are both 9001"):
+    with pytest.raises(ValueError, match=r"source\.seed and validation\.seed are both 9001"):
         replace(synthetic_resnet18(), source=FreshRenderings(seed=9001))
 
 

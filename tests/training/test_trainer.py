@@ -38,16 +38,16 @@ OBJECTIVES: dict[str, ObjectiveSettings] = {
 @pytest.mark.parametrize("name", list(OBJECTIVES))
 def test_every_objective_learns_and_its_checkpoint_loads(name: str, tmp_path: Path) -> None:
     reports: list[StepReport] = []
-    recipe = small_recipe(OBJECTIVES[name], epochs=1, steps=40)
+    recipe = small_recipe(OBJECTIVES[name], epochs=1, steps=24)
     recipe = replace(
         recipe, stages=recipe.stages[:1], model_config=replace(recipe.model_config, input_height=32, input_width=16)
     )
     model = train(recipe, small_crops(), reports.append)
-    first, last = reports[2:10], reports[-8:]
+    first, last = reports[2:8], reports[-6:]
     assert sum(dict(r.parts)["contrastive"] for r in last) < sum(dict(r.parts)["contrastive"] for r in first)
     assert sum(r.loss for r in last) < 0.95 * sum(r.loss for r in first)
     assert all(0 <= r.accuracy <= 1 and r.crops_per_second > 0 for r in reports)
-    assert [r.step for r in reports] == list(range(1, 41))
+    assert [r.step for r in reports] == list(range(1, 25))
     assert not model.extractor.training
     assert not model.matcher.training
     save_checkpoint(model, tmp_path / "small.safetensors")
@@ -99,19 +99,18 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_weights(tmp_path: Path) -> No
 
 def test_two_hundred_steps_are_the_same_to_the_last_bit() -> None:
     recipe = small_recipe(sampling=GraphSampling(4, 2), epochs=4, steps=40)
+    # Stages of 160 and 40 steps.
     losses: list[list[float]] = [[], []]
     models = [train(recipe, small_crops(), lambda report, kept=kept: kept.append(report.loss)) for kept in losses]
     assert len(losses[0]) == 200
     assert losses[0] == losses[1]
     assert models[0].fingerprint == models[1].fingerprint
-    other = train(replace(small_recipe(), seed=2), small_crops())
-    assert other.fingerprint != train(small_recipe(), small_crops()).fingerprint
 
 
 def test_a_state_of_another_recipe_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "state.pt"
     train(small_recipe(), small_crops(), state_path=path)
-    with pytest.raises(TrainingStateError, match="left by another recipe.*seed=1"):
+    with pytest.raises(TrainingStateError, match=r"left by another recipe.*seed=1"):
         train(replace(small_recipe(), seed=2), small_crops(), state_path=path)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(TrainingStateError, match="no training state, or a damaged one"):
@@ -134,7 +133,7 @@ def test_a_loss_that_is_no_number_stops_with_epoch_batch_and_crops() -> None:
         def go_to_step(self, step: int) -> None:
             self.steps = step
 
-    with pytest.raises(NonFiniteLoss, match="the loss is nan in stage 0, epoch 1, batch 2.*<[0-9]+>, <[0-9]+>"):
+    with pytest.raises(NonFiniteLoss, match=r"the loss is nan in stage 0, epoch 1, batch 2.*<[0-9]+>, <[0-9]+>"):
         train(small_recipe(), BrokenCrops())
 
 

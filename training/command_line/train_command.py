@@ -26,6 +26,7 @@ from training.run_recipe import FinishedRun, run_recipe
 from training.sources.drawn_networks import OnProgress
 from training.sources.named_dataset import NamedDataset
 from training.step_report import StepReport
+from training.tensorboard_log import TensorBoardMissing
 from training.trainer import NonFiniteLoss
 
 _STEPS_BETWEEN_REPORTS = 50
@@ -73,7 +74,7 @@ def train(
         saved = run_folder.keep_finished(finished.checkpoint) if run_folder is not None else output
         if run_folder is None:
             save_checkpoint(finished.checkpoint, output)
-    except (ImageNetWeightsUnavailable, NonFiniteLoss, OSError, ValueError) as error:
+    except (ImageNetWeightsUnavailable, NonFiniteLoss, TensorBoardMissing, OSError, ValueError) as error:
         raise failure(error) from error
     console.print(build_evaluation_table(finished.report))
     console.print(f"saved {saved}")

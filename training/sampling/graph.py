@@ -19,14 +19,16 @@ class GraphSampling:
     Attributes:
         persons_per_batch: P, the centre included.
         crops_per_person: K.
-        persons_per_graph: between how many random people each graph is; 0 for all, as the paper does. Everybody in it
-            is the centre of one batch, then the next graph is made. Fewer people cost less to compare and keep the
-            graph fresh.
+        persons_per_graph: between how many random people each graph is; 0 for all, as the paper does.
+        batches_per_graph: so many of its people are the centre of a batch, then the next graph is made; 0 for everybody,
+            as the paper does. A graph that is made often is of the model as it is, and of the people as they are where
+            their crops are replaced.
     """
 
     persons_per_batch: int = 16
     crops_per_person: int = 4
     persons_per_graph: int = 0
+    batches_per_graph: int = 0
 
     def __post_init__(self) -> None:
         if self.persons_per_graph and self.persons_per_graph < self.persons_per_batch:
@@ -58,7 +60,9 @@ def graph_batches(
     while True:
         members = torch.randperm(len(crops_of), generator=random)[:size]
         examples = torch.cat([draw_crops(crops_of[person], 1, random) for person in members.tolist()])
-        for group in nearest_groups(score_crops(examples), sampling.persons_per_batch):
+        groups = nearest_groups(score_crops(examples), sampling.persons_per_batch)
+        # Members are in random order: so are the first of them.
+        for group in groups[: sampling.batches_per_graph or size]:
             chosen = [crops_of[person] for person in members[group].tolist()]
             yield torch.cat([draw_crops(crops, sampling.crops_per_person, random) for crops in chosen])
 

@@ -35,7 +35,9 @@ class FreshRenderings:
         seed: of people, cameras and renderings.
         people_in_pool: how many people there are at a time.
         crops_per_person: of each, in different cameras where there are enough.
-        num_cameras: of the network that they walk through.
+        num_cameras: that people walk past at a time.
+        people_per_new_camera: after so many people a new camera takes the place of the oldest; 0 for never. A camera's
+            scene takes longer to draw than a crop.
         brings_new_people: somebody new takes the place of the oldest person in the pool; else the same people are
             rendered anew, which an objective with classes needs.
         people_per_step: how many people at most are renewed after each step.
@@ -48,9 +50,10 @@ class FreshRenderings:
     seed: int = 100
     people_in_pool: int = 1500
     crops_per_person: int = 6
-    num_cameras: int = 64
+    num_cameras: int = 48
+    people_per_new_camera: int = 30
     brings_new_people: bool = True
-    people_per_step: int = 4
+    people_per_step: int = 6
     waits_for_renderings: bool = False
     num_processes: int = 1
     crop_height: int = 256
@@ -144,6 +147,7 @@ def render_person(source: FreshRenderings, render: RenderCrop, task: int) -> npt
     random = np.random.default_rng(np.random.SeedSequence([source.seed, _TASK_STREAM, task]))
     person = task if source.brings_new_people else task % source.people_in_pool
     cameras = random.permutation(np.resize(np.arange(source.num_cameras), _at_least(source)))
+    cameras += task // source.people_per_new_camera if source.people_per_new_camera else 0
     size = (source.crop_width, source.crop_height)
     crops = []
     for camera in cameras[: source.crops_per_person].tolist():

@@ -52,6 +52,19 @@ def test_a_graph_of_fewer_people_is_made_anew_when_all_were_centres() -> None:
     assert all(len(set(people)) == 4 for people in asked)
 
 
+def test_a_graph_can_be_left_before_everybody_was_a_centre() -> None:
+    asked = []
+
+    def score(crops: Tensor) -> Tensor:
+        asked.append(PERSONS[crops].tolist())
+        return score_by_place(crops)
+
+    sampling = GraphSampling(2, 1, batches_per_graph=2)
+    batches = graph_batches(PERSONS, sampling, score, torch.Generator().manual_seed(1))
+    centres = [int(PERSONS[batch[0]]) for batch in islice(batches, 6)]
+    assert [people[:2] for people in asked] == [centres[:2], centres[2:4], centres[4:]]
+
+
 def test_a_graph_smaller_than_a_batch_is_refused() -> None:
     with pytest.raises(ValueError, match="persons_per_graph is 8, persons_per_batch 16"):
         GraphSampling(16, 4, persons_per_graph=8)
