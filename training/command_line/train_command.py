@@ -14,7 +14,7 @@ from model.checkpoint import save_checkpoint
 from model.retrieval_metrics import RetrievalMetrics
 from training.command_line.command_error import check_output, failure
 from training.datasets.benchmarks import DATASETS
-from training.distributed import joined_processes, process_number
+from training.distributed import joined_processes
 from training.evaluation_table import build_evaluation_table
 from training.precision import choose_device
 from training.progress_bar import progress_bar
@@ -58,7 +58,10 @@ def train(
         bool, typer.Option("--imagenet-weights", help="Start from torchvision's ImageNet weights, downloaded once.")
     ] = False,
 ) -> None:
-    """Draw, render or read the recipe's crops, train, evaluate on people never seen, save the checkpoint."""
+    """Draw, render or read the recipe's crops, train, evaluate on people never seen, save the checkpoint.
+
+    Several GPUs: `torchrun --nproc-per-node N -m training.main train …`; the batch is divided among them.
+    """
     keeps_folder = output.suffix != _CHECKPOINT_SUFFIX
     if not keeps_folder:
         check_output(output)
@@ -121,8 +124,7 @@ def _print_step(report: StepReport) -> None:
 
 
 def _print_validation(stage: int, epoch: int, metrics: RetrievalMetrics) -> None:
-    if process_number() == 0:
-        console.print(
-            f"stage {stage}, {epoch} epochs over: on people never seen mean average precision "
-            f"{metrics.mean_average_precision:.3f}, rank-1 {metrics.rank1:.3f}"
-        )
+    console.print(
+        f"stage {stage}, {epoch} epochs over: on people never seen mean average precision "
+        f"{metrics.mean_average_precision:.3f}, rank-1 {metrics.rank1:.3f}"
+    )

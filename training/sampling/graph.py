@@ -20,9 +20,9 @@ class GraphSampling:
         persons_per_batch: P, the centre included.
         crops_per_person: K.
         persons_per_graph: between how many random people each graph is; 0 for all, as the paper does.
-        batches_per_graph: so many of its people are the centre of a batch, then the next graph is made; 0 for everybody,
-            as the paper does. A graph that is made often is of the model as it is, and of the people as they are where
-            their crops are replaced.
+        batches_per_graph: so many of its people are the centre of a batch, then the next graph is made; 0 for
+            everybody, as the paper does. A graph that is made often is of the model as it is, and of the people as
+            they are where their crops are replaced.
     """
 
     persons_per_batch: int = 16
