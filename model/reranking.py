@@ -58,7 +58,7 @@ class ReciprocalEncoding(NamedTuple):
 
 
 def rerank(distances: Tensor, parameters: RerankingParameters, output: Tensor | None = None) -> Tensor:
-    """All distances anew: d* = (1 − λ)·d_J + λ·d, Eq. (12) of the paper, where d_J is the Jaccard distance of encodings.
+    """All distances anew: d* = (1 − λ)·d_J + λ·d, Eq. (12) of the paper; d_J is the Jaccard distance of encodings.
 
     Queries and gallery are encoded together. As in the code of the paper's authors, and of QAConv's, which figures in
     the literature come from, and unlike in the paper's text: a crop is the first of its own k + 1 neighbours, each row
@@ -102,7 +102,9 @@ def encode_neighbours(distances: Tensor, parameters: RerankingParameters) -> Rec
     See `rerank` for arguments and errors.
     """
     if distances.dim() != 2 or distances.shape[0] != distances.shape[1]:
-        raise ValueError(f"distances have the shape {tuple(distances.shape)}: re-ranking needs those of all pairs, [n, n]")
+        raise ValueError(
+            f"distances have the shape {tuple(distances.shape)}: re-ranking needs those of all pairs, [n, n]"
+        )
     nearest = _find_nearest(distances, parameters.k1 + 1)
     rows = _weigh_reciprocal_neighbours(distances, nearest, parameters.k1)
     if parameters.k2 > 1:
@@ -163,7 +165,8 @@ def _expand(block: slice, nearest: Tensor, is_mutual: Tensor, is_half_mutual: Te
     is_taken = mutual & (3 * is_shared.sum(dim=2) > 2 * are_theirs.sum(dim=2))
     first = own[:, None] * n + near
     further = own[:, None, None] * n + theirs
-    return torch.cat((first[mutual], further[are_theirs & is_taken[:, :, None]])).unique()
+    keys: Tensor = torch.cat((first[mutual], further[are_theirs & is_taken[:, :, None]])).unique()
+    return keys
 
 
 def _average_over_nearest(rows: SparseRows, nearest: Tensor) -> SparseRows:
@@ -189,7 +192,9 @@ def _jaccard_distances(rows: Tensor, encoding: ReciprocalEncoding) -> Tensor:
     entries, owners = _entries_of(encoding.rows, rows)
     sharing, of_entry = _entries_of(encoding.transposed, encoding.rows.columns[entries])
     minima = torch.minimum(encoding.rows.weights[entries][of_entry], encoding.transposed.weights[sharing])
-    shared = torch.zeros(len(rows) * n).index_add_(0, owners[of_entry] * n + encoding.transposed.columns[sharing], minima)
+    shared = torch.zeros(len(rows) * n).index_add_(
+        0, owners[of_entry] * n + encoding.transposed.columns[sharing], minima
+    )
     return (1 - shared / (2 - shared)).clamp(min=0).view(len(rows), n)
 
 

@@ -96,9 +96,7 @@ def measure_queries(
 
 def summarise(outcomes: QueryOutcomes) -> RetrievalMetrics:
     """The metrics of queries, of which there is at least one."""
-    rank1, rank5, rank10, rank20 = (
-        float((outcomes.first_ranks < limit).double().mean()) for limit in (1, 5, 10, 20)
-    )
+    rank1, rank5, rank10, rank20 = (float((outcomes.first_ranks < limit).double().mean()) for limit in (1, 5, 10, 20))
     return RetrievalMetrics(
         rank1=rank1,
         rank5=rank5,

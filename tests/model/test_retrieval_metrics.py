@@ -109,7 +109,9 @@ def test_random_rankings_equal_slow_loops(seed: int) -> None:
         labels([crop.person for crop in queries], [crop.camera for crop in queries]),
         labels([crop.person for crop in gallery], [crop.camera for crop in gallery]),
     )
-    assert (found.rank1, found.rank5, found.rank10, found.rank20) == pytest.approx(tuple(expected.found_within.values()))
+    assert (found.rank1, found.rank5, found.rank10, found.rank20) == pytest.approx(
+        tuple(expected.found_within.values())
+    )
     assert found.mean_average_precision == pytest.approx(expected.mean_average_precision, rel=1e-12)
     assert found.mean_inverse_negative_penalty == pytest.approx(expected.mean_inverse_negative_penalty, rel=1e-12)
     assert found.num_queries == expected.num_queries

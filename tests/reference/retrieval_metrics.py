@@ -46,5 +46,8 @@ def measure(
         penalties.append(1 - (last - right_so_far) / last)  # INP = 1 − NP, NP = (R − |G|) / R
     count = len(precisions)
     return Figures(
-        {limit: number / count for limit, number in found.items()}, sum(precisions) / count, sum(penalties) / count, count
+        {limit: number / count for limit, number in found.items()},
+        sum(precisions) / count,
+        sum(penalties) / count,
+        count,
     )
