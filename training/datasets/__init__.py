@@ -1,1 +1,1 @@
-"""What a dataset is, and datasets kept as folders of crops."""
+"""What a dataset is, and a reader for each layout that datasets are kept in."""

@@ -17,10 +17,14 @@ class Dataset:
 
     Attributes:
         name: how tables call it.
-        training: of people who are in neither of the others.
-        queries: each is searched for among the gallery.
-        gallery: what is searched. Besides people, it may hold crops of the person `DISTRACTOR` or `JUNK`.
-        has_times: whether timestamps mean something, without which lifting cannot be measured.
+        training: what is trained on. In a benchmark, people who are in neither of the others; in one's own crops that
+            are not split, all of them.
+        queries: each is searched for among the gallery. None where a dataset is for training alone.
+        gallery: what is searched. Besides people, it may hold crops of the person `DISTRACTOR` or `JUNK`, and the
+            queries themselves: the rule that crops of the query's person in the query's camera do not count leaves
+            them out of their own search.
+        has_times: whether timestamps mean something, without which lifting cannot be measured. Times of all cameras are
+            of one clock, whose zero may be any.
     """
 
     name: str

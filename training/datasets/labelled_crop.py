@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
+from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
@@ -46,3 +48,15 @@ class LabelledCrop:
             raise ValueError(f"{self.source} is not an image that can be read; expected a JPEG or PNG") from error
         except _DAMAGED as error:
             raise ValueError(f"{self.source} is a damaged image ({error}); replace it or leave its row out") from error
+
+
+def file_crop(path: Path, *, person_id: str, camera_id: str, timestamp_seconds: float, track_id: str) -> LabelledCrop:
+    """The crop that an image file holds; it is opened when the image is asked for."""
+    return LabelledCrop(
+        person_id=person_id,
+        camera_id=camera_id,
+        timestamp_seconds=timestamp_seconds,
+        track_id=track_id,
+        read_image_bytes=partial(Path.read_bytes, path),
+        source=str(path),
+    )
