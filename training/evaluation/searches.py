@@ -78,10 +78,18 @@ def shuffle_times(searches: Searches, seed: int) -> Searches:
 
 
 def _searches_of_benchmark(dataset: Dataset) -> Searches:
-    crops = [*dataset.queries, *dataset.gallery]
-    queries = torch.arange(len(dataset.queries))
-    gallery = torch.arange(len(dataset.queries), len(crops))
-    return Searches(crops, queries, gallery, _labels(crops), _seconds(crops) if dataset.has_times else None)
+    # A query that stands in the gallery too is one crop, compared once.
+    numbers: dict[LabelledCrop, int] = {}
+    for crop in (*dataset.queries, *dataset.gallery):
+        numbers.setdefault(crop, len(numbers))
+    crops = list(numbers)
+    return Searches(
+        crops,
+        queries=torch.tensor([numbers[crop] for crop in dataset.queries], dtype=torch.int64),
+        gallery=torch.tensor([numbers[crop] for crop in dataset.gallery], dtype=torch.int64),
+        labels=_labels(crops),
+        seconds=_seconds(crops) if dataset.has_times else None,
+    )
 
 
 def _first_of_each_track(crops: Sequence[LabelledCrop]) -> Tensor:
