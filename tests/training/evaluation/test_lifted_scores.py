@@ -64,7 +64,9 @@ def test_searches_equal_slow_loops(nearby_from: str) -> None:
     for candidates in (searches.all_cameras(), searches.other_cameras()):
         lifted = lift_searches(scores, searches, candidates, plan)
         for query in queries:
-            assert lifted[query].tolist() == pytest.approx(lift_slowly(query, scores.values, searches, candidates, plan))
+            assert lifted[query].tolist() == pytest.approx(
+                lift_slowly(query, scores.values, searches, candidates, plan)
+            )
 
 
 def lift_slowly(

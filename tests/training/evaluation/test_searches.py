@@ -2,13 +2,20 @@ import pytest
 import torch
 
 from model.retrieval_metrics import JUNK_PERSON
+from tests.training.evaluation.made_searches import crop, searches_for
 from training.datasets.dataset import DISTRACTOR, JUNK, Dataset
 from training.evaluation.searches import searches_of, shuffle_times
-from tests.training.evaluation.made_searches import crop, searches_for
 
 
 def test_the_first_crop_of_every_track_is_searched_for_among_all() -> None:
-    crops = [crop("p", "c1"), crop("p", "c1"), crop("q", "c1"), crop("p", "c2"), crop(JUNK, "c2"), crop(DISTRACTOR, "c2")]
+    crops = [
+        crop("p", "c1"),
+        crop("p", "c1"),
+        crop("q", "c1"),
+        crop("p", "c2"),
+        crop(JUNK, "c2"),
+        crop(DISTRACTOR, "c2"),
+    ]
     searches = searches_of(crops)
     assert searches.queries.tolist() == [0, 2, 3]
     assert searches.gallery.tolist() == [0, 1, 2, 3, 4, 5]
