@@ -137,13 +137,15 @@ def evaluate_service(
     searches = searches_of(crops)
     lifted = parameters if searches.seconds is not None else None
     run = _begin(client, searches, lifted)
+    if not keep:
+        _erase(run)  # of nothing yet: whoever may not erase is refused before anything is there
     try:
         _each(searches.gallery.tolist(), partial(_ingest, run), "ingesting", on_progress)
         elsewhere, model = _measure(run, searches.other_cameras(), "other cameras", on_progress)
         everywhere, _ = _measure(run, searches.all_cameras(), "all cameras", on_progress)
     finally:
         if not keep:
-            _erase(run)
+            _erase_at_the_end(run)
     is_cut = int(searches.all_cameras().sum(dim=1).max()) > _MOST_MATCHES
     name = crops.name if isinstance(crops, Dataset) else "crops"
     return ServiceReport(name, model, elsewhere, everywhere, len(searches.crops), is_cut, lifted)
@@ -234,14 +236,17 @@ def _ingest(run: _Run, crop: int) -> None:
 
 def _erase(run: _Run) -> None:
     for camera in run.searches.gallery_labels.cameras.unique().tolist():
-        name = run.camera_name(camera)
-        try:
-            _send(run.client, "POST", "/v1/detections:erase", json={"camera_id": name})
-        except (ServiceEvaluationError, httpx.TransportError) as error:
-            raise ServiceEvaluationError(
-                f"what was ingested is still there, under cameras that begin with {run.prefix} ({error}): erase it "
-                "with POST /v1/detections:erase and a key of the scope admin"
-            ) from error
+        _send(run.client, "POST", "/v1/detections:erase", json={"camera_id": run.camera_name(camera)})
+
+
+def _erase_at_the_end(run: _Run) -> None:
+    try:
+        _erase(run)
+    except (ServiceEvaluationError, httpx.TransportError) as error:
+        raise ServiceEvaluationError(
+            f"some of what was ingested is still there, under cameras that begin with {run.prefix} ({error}): erase it "
+            "with POST /v1/detections:erase"
+        ) from error
 
 
 def _send(client: httpx.Client, method: str, path: str, **content: object) -> httpx.Response:

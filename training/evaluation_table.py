@@ -12,11 +12,11 @@ RANKING_NAMES = {
     "color_histogram": "colour histogram",
     "pooled_cosine": "pooled cosine",
     "appearance": "appearance",
-    "reranked": "appearance, re-ranked",
-    "lifted": "appearance, lifted",
-    "reranked_lifted": "appearance, re-ranked, lifted",
-    "lifted_shuffled": "appearance, lifted by shuffled times",
-    "reranked_lifted_shuffled": "appearance, re-ranked, lifted by shuffled times",
+    "reranked": "– re-ranked",
+    "lifted": "– lifted",
+    "reranked_lifted": "– re-ranked, lifted",
+    "lifted_shuffled": "– lifted, shuffled times",
+    "reranked_lifted_shuffled": "– both, shuffled times",
 }
 
 
