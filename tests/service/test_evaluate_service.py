@@ -163,17 +163,21 @@ def test_a_key_that_may_not_erase_is_refused_before_anything_is_ingested(
     assert gallery_size(client) == 0
 
 
-def test_what_is_left_when_the_service_goes_is_told(model: Checkpoint, tmp_path: Path) -> None:
-    save_checkpoint(model, tmp_path / "tiny.safetensors")
-    mortal = RunningService.start(tmp_path / "data", tmp_path / "tiny.safetensors")
-
-    def kill(stage: str, done: int, total: int) -> None:
-        if stage == "ingesting" and done == total:
-            mortal.kill()
-
+def test_what_is_left_when_the_service_goes_is_told(client: httpx.Client) -> None:
     told = "still there, under cameras that begin with evaluation-"
-    with pytest.raises(ServiceEvaluationError, match=told), open_service(mortal.url, None) as client:
-        evaluate_service(client, FEW, None, on_progress=kill)
+    client.event_hooks["request"].append(refuse_to_erase_what_is_there)
+    with pytest.raises(ServiceEvaluationError, match=told):
+        evaluate_service(client, FEW, None)
+    client.event_hooks["request"].clear()
+    assert gallery_size(client) == len(FEW)
+    erase_everything(client)
+
+
+def refuse_to_erase_what_is_there(request: httpx.Request) -> None:
+    with httpx.Client(headers=request.headers) as other:
+        size = other.get(request.url.copy_with(path="/v1/gallery")).json()["size"] if "erase" in request.url.path else 0
+    if size:
+        raise httpx.ConnectError("the service is gone", request=request)
 
 
 def test_candidates_that_the_protocol_does_not_have_are_told(client: httpx.Client) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -98,6 +99,8 @@ def evaluate_checkpoint(
             report = _evaluate(checkpoint or shipped_checkpoint_path(), crops, parameters, settings)
         else:
             report = _evaluate_service(url, api_key_file, crops, parameters, keep=keep)
+        if folder is None:
+            report = replace(report, dataset=f"synthetic network {seed}")
         if output is not None:
             output.write_text(json.dumps(report.to_json_values(), indent=2) + "\n", encoding="utf-8")
         if plots is not None:

@@ -13,6 +13,7 @@ from training.evaluation.score_distribution import HIGHEST_LOG_ODDS, LOWEST_LOG_
 from training.evaluation_table import RANKING_NAMES
 
 _SHOWN_PROBABILITIES = (0.00001, 0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
+_SHOWN_RANKS = (1, 2, 5, 10, 20, 50)
 _SAME_COLOR, _DIFFERENT_COLOR = "tab:blue", "tab:orange"
 
 
@@ -41,12 +42,15 @@ def _draw_matching_curves(report: EvaluationReport) -> Figure:
     for field, name in RANKING_NAMES.items():
         curve = report.drawings.matching_curves.get(field)
         if curve is not None:
-            axes.plot(range(1, len(curve) + 1), [100 * share for share in curve], label=name, linewidth=1.5)
+            style = "dotted" if field.endswith("shuffled") else "solid"
+            axes.plot(range(1, len(curve) + 1), [100 * share for share in curve], label=name, linestyle=style)
+    axes.set_xscale("log")
+    axes.set_xticks(_SHOWN_RANKS, [str(rank) for rank in _SHOWN_RANKS])
     axes.set_xlabel("k")
     axes.set_ylabel("queries, %")
-    axes.set_xlim(1, None)
+    axes.set_xlim(_SHOWN_RANKS[0], _SHOWN_RANKS[-1])
     axes.set_ylim(None, 101)
-    axes.legend(fontsize="small", loc="lower right")
+    figure.legend(fontsize="small", loc="outside right center")
     return figure
 
 
