@@ -1,9 +1,10 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
-from model.checkpoint import Checkpoint, create_checkpoint
+from model.checkpoint import Checkpoint, create_checkpoint, load_checkpoint, save_checkpoint
 from model.config import ModelConfig
 from model.temporal_lifting import LiftingParameters
 from tests.training.evaluation.made_searches import crop
@@ -108,6 +109,18 @@ def test_json_values_are_the_figures_without_the_drawings(model: Checkpoint, ben
     assert values["all_cameras"]["reranked_lifted"]["rank1"] == report.all_cameras.reranked_lifted.rank1  # type: ignore[index, union-attr]
     assert values["impostor_thresholds"]["thresholds"][0]["false_match_rate"] == 0.01  # type: ignore[index]
     assert values["lifting"]["num_pivots"] == 100  # type: ignore[index]
+
+
+def test_thresholds_are_kept_in_a_checkpoint(model: Checkpoint, tmp_path: Path) -> None:
+    crops = [crop(f"p{number}", camera, number, seed=number) for number in range(40) for camera in ("c1", "c2")]
+    report = evaluate(model, crops, None, settings=EvaluationSettings(reranking=None))
+    assert report.impostor_thresholds.num_pairs == 80 * 78
+    save_checkpoint(replace(model, provenance={"validation": report.to_json_values()}), tmp_path / "x.safetensors")
+    kept = load_checkpoint(tmp_path / "x.safetensors").provenance["validation"]["impostor_thresholds"]
+    assert kept["num_pairs"] == 80 * 78
+    assert [threshold["false_match_rate"] for threshold in kept["thresholds"]] == [1e-2, 1e-3, 1e-4, 1e-5]
+    assert kept["thresholds"][0]["appearance_score"] == report.impostor_thresholds.thresholds[0].appearance_score
+    assert kept["thresholds"][3]["appearance_score"] is None
 
 
 @pytest.mark.parametrize(("what", "people", "cameras"), [("camera", 3, 1), ("person", 1, 3)])
