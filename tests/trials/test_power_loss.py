@@ -21,6 +21,8 @@ from tests.trials.promises import Promised
 from tests.trials.store_images import check_image, lose_power
 
 needs_a_compiler = pytest.mark.skipif(find_compiler() is None, reason="no C compiler (cc or gcc) on the PATH")
+# More operations than any trial waits for: that program is killed in the end.
+_ENDLESS = str(10**9)
 _ROOT = Path(__file__).parents[2]
 
 
@@ -148,7 +150,7 @@ def copy_while_it_is_written(tmp_path: Path, copies: int, figures: Figures) -> N
     chance = random.Random(used_seed)
     written = tmp_path / "written"
     written.mkdir()
-    command = [sys.executable, "-m", "tests.trials.store_workload", str(written), str(used_seed), "1000000"]
+    command = [sys.executable, "-m", "tests.trials.store_workload", str(written), str(used_seed), _ENDLESS]
     with subprocess.Popen(command, cwd=_ROOT) as process:
         while not (written / ACKNOWLEDGEMENTS).exists():
             time.sleep(0.01)

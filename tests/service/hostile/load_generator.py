@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-_CONNECTIONS = 128
+_CONNECTIONS = 256
 
 
 @dataclass(slots=True)

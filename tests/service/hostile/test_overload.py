@@ -28,7 +28,7 @@ BOUND_SECONDS = 10.0
 REFUSED_SECONDS = 2.0
 LATE_SECONDS = 5.0
 GROWTH_BYTES = 48 * 2**20
-# Of the load's 128 connections those that are idle for a while are closed, and opened again.
+# Of the load's 256 connections those that are idle for a while are closed, and opened again.
 GROWTH_DESCRIPTORS = 64
 
 
