@@ -38,7 +38,7 @@ def score_crops(
         precision: in which the network runs.
     """
     device = next(model.extractor.parameters()).device
-    with _inference(model), autocast(precision, device):
+    with in_inference(model), autocast(precision, device):
         extract = _extract_pooled if compares_pooled_features else _extract_maps
         query_features = extract(model, queries, device)
         gallery_features = query_features if gallery is queries else extract(model, gallery, device)
@@ -52,7 +52,8 @@ def score_crops(
 
 
 @contextmanager
-def _inference(model: Checkpoint) -> Iterator[None]:
+def in_inference(model: Checkpoint) -> Iterator[None]:
+    """A model's extractor in inference mode while the context lasts, then in the mode it was in."""
     was_training = model.extractor.training
     model.extractor.eval()
     try:

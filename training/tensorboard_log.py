@@ -11,6 +11,7 @@ from model.checkpoint import Checkpoint
 from model.correspondences import list_correspondences
 from model.query_adaptive_convolution import BestPartners, match_maps
 from model.retrieval_metrics import RetrievalMetrics
+from training.crop_scoring import in_inference
 from training.step_report import StepReport
 
 try:
@@ -60,7 +61,7 @@ class TensorBoardLog:
         self._writer.add_scalar("validation/rank1", metrics.rank1, step)
 
     def log_correspondences(self, model: Checkpoint, pairs: Tensor, step: int) -> None:
-        """Pictures of where a model in inference mode finds pairs of crops, uint8 [n, 2, 3, h, w], to agree."""
+        """Pictures of where a model finds pairs of crops, uint8 [n, 2, 3, h, w], to agree; its mode stays."""
         for number, pair in enumerate(pairs):
             picture = draw_correspondences(model, pair)
             self._writer.add_image(f"correspondences/{number}", pil_to_tensor(picture), step)
@@ -74,7 +75,8 @@ class TensorBoardLog:
 def draw_correspondences(model: Checkpoint, pair: Tensor) -> Image.Image:
     """Two crops, uint8 [2, 3, input_height, input_width], side by side, lines between the places that agree best."""
     device = next(model.extractor.parameters()).device
-    maps = model.extractor(pair.to(device))
+    with in_inference(model):
+        maps = model.extractor(pair.to(device))
     partners = BestPartners(*(part[0, 0].cpu() for part in match_maps(maps[:1], maps[1:], model.config.kernel_size)))
     found = list_correspondences(
         partners, model.config.map_width, model.config.kernel_size, _MOST_LINES, _LEAST_SIMILARITY

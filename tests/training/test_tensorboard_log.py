@@ -34,7 +34,11 @@ def test_equal_crops_agree_place_by_place() -> None:
     torch.manual_seed(0)
     model = create_checkpoint("small", small_recipe().model_config)
     crop = torch.randint(0, 256, (3, 48, 24), dtype=torch.uint8)
+    model.extractor.train()
+    running = model.extractor.backbone.bn1.running_mean.clone()
     picture = draw_correspondences(model, torch.stack((crop, crop)))
+    assert model.extractor.training
+    assert torch.equal(model.extractor.backbone.bn1.running_mean, running)
     assert picture.size == (2 * 2 * 24, 2 * 48)
     drawn = {(x, y) for x in range(96) for y in range(96) if picture.getpixel((x, y)) == (253, 231, 37)}
     # Level lines in the middle of cells of 16 pixels, from one crop to the other.
