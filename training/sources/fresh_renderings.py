@@ -5,6 +5,8 @@ person's. What task number t renders depends on the seed and t alone, whoever re
 """
 
 import multiprocessing
+import os
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -166,4 +168,17 @@ def _start_processes(num_processes: int) -> ProcessPoolExecutor | None:
     if num_processes == 0:
         return None
     # Not fork: the parent may already run PyTorch's threads.
-    return ProcessPoolExecutor(num_processes, mp_context=multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(num_processes, mp_context=context, initializer=_end_with_the_trainer)
+
+
+def _end_with_the_trainer() -> None:
+    """A process of the pool waits for its next task for ever when the trainer is killed: each watches for that."""
+    trainer = multiprocessing.parent_process()
+    assert trainer is not None
+
+    def watch() -> None:
+        trainer.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,8 +1,15 @@
+import os
+import signal
+import subprocess
+import sys
+import time
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 import pytest
 import torch
 
@@ -91,6 +98,47 @@ def test_processes_render_what_the_trainer_itself_would() -> None:
             crops.go_to_step(0)
             crops.go_to_step(3)
         assert torch.equal(contents(here), contents(there))
+
+
+KILLED = """
+import os, signal, sys
+import psutil
+from tests.training.sources.test_fresh_renderings import SOURCE, render_labels, silent
+from dataclasses import replace
+from training.sources.fresh_renderings import FreshCrops
+if __name__ == "__main__":
+    FreshCrops(replace(SOURCE, num_processes=1), render_labels, silent).go_to_step(1)
+    print(*[child.pid for child in psutil.Process().children(recursive=True)], flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def is_running(process_id: int) -> bool:
+    try:
+        return psutil.Process(process_id).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_processes_end_with_a_trainer_that_is_killed(tmp_path: Path) -> None:
+    program = tmp_path / "killed.py"
+    program.write_text(KILLED)
+    root = Path(__file__).parents[3]
+    ended = subprocess.run(
+        [sys.executable, str(program)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    children = [int(number) for number in ended.stdout.split()]
+    assert children
+    give_up = time.monotonic() + 30
+    while any(map(is_running, children)):
+        assert time.monotonic() < give_up, "a process goes on without its trainer"
+        time.sleep(0.05)
 
 
 def test_a_pool_that_does_not_wait_takes_at_most_its_share() -> None:
