@@ -79,6 +79,9 @@ class Recipe:
                 f"the last stage trains at {last.input_height}x{last.input_width}, the model takes "
                 f"{self.model_config.input_height}x{self.model_config.input_width}: give both the same size"
             )
+        networks = self.source.networks if isinstance(self.source, DrawnNetworks) else ()
+        if self.validation.seed in {plan.seed for plan in networks}:
+            raise ValueError(f"validation.seed is {self.validation.seed}, as of a network of the source: give another")
         if isinstance(self.source, FreshRenderings):
             if self.source.brings_new_people and not isinstance(self.objective, PairwiseMatching):
                 raise ValueError(

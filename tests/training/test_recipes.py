@@ -25,6 +25,13 @@ def test_the_last_stage_must_have_the_models_size() -> None:
         replace(recipe, stages=(replace(recipe.stages[0], input_height=128, input_width=64),))
 
 
+def test_a_network_that_is_trained_on_cannot_validate() -> None:
+    recipe = tiny()
+    assert isinstance(recipe.source, DrawnNetworks)
+    with pytest.raises(ValueError, match=r"validation\.seed is 1, as of a network of the source"):
+        replace(recipe, validation=recipe.source.networks[0])
+
+
 def test_people_who_are_replaced_cannot_be_classes() -> None:
     with pytest.raises(ValueError, match="brings_new_people is true, and ClassMemoryMatching knows people by their"):
         replace(synthetic_resnet18(), objective=ClassMemoryMatching())
