@@ -72,14 +72,16 @@ class ClassMemory(nn.Module):
         return torch.cat((own, others[order[: max(0, limit - len(own))]])).sort().values
 
 
-def score_against_classes(maps: Tensor, class_maps: Tensor, head: MatchingHead, kernel_size: int) -> Tensor:
+def score_against_classes(
+    maps: Tensor, class_maps: Tensor, head: MatchingHead, kernel_size: int, dtype: torch.dtype
+) -> Tensor:
     """Logits [n, c] of maps [n, d, h, w] against class maps [c, d, h, w], differentiable in the maps and the head.
 
     Similarities are held for one map at a time. The head runs on all pairs at once: its batch normalisation is over
-    them.
+    them. Products of maps are computed in `dtype`.
     """
     query_maxima, class_maxima = PooledSimilarities.apply(
-        extract_patches(maps.float(), kernel_size), extract_patches(class_maps, kernel_size)
+        extract_patches(maps.float(), kernel_size), extract_patches(class_maps, kernel_size), dtype
     )
     logits: Tensor = head(query_maxima, class_maxima)
     return logits

@@ -2,16 +2,21 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from model.feature_extractor import FeatureExtractor
 
 
 class NetworkOutputs(NamedTuple):
-    """Of a batch: backbone features [n, c, h, w] and feature maps float32 [n, d, h, w], ℓ2-normalised over d."""
+    """Of a batch: backbone features [n, c, h, w] and feature maps float32 [n, d, h, w], ℓ2-normalised over d.
+
+    `product_dtype` is the number format in which maps are multiplied with each other: that of the network's training.
+    """
 
     features: Tensor
     maps: Tensor
+    product_dtype: torch.dtype = torch.float32
 
 
 class TrainedNetwork(nn.Module):

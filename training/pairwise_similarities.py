@@ -10,16 +10,17 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from model.query_adaptive_convolution import MatchingHead, extract_patches
-from training.pooled_similarities import SIMILARITY_DTYPE
 
 
-def score_pairs(maps: Tensor, head: MatchingHead, kernel_size: int) -> Tensor:
+def score_pairs(maps: Tensor, head: MatchingHead, kernel_size: int, dtype: torch.dtype) -> Tensor:
     """Logits [n, n] of all pairs of maps [n, d, h, w], differentiable in the maps and the head; zeros on the diagonal.
+
+    Products of maps are computed in `dtype`.
 
     The authors' code scores every map against itself too, and its batch normalisation sees those maxima of one. Here
     neither the loss nor the head's statistics do: no search meets such a pair.
     """
-    maxima = PairwiseSimilarities.apply(extract_patches(maps.float(), kernel_size))
+    maxima = PairwiseSimilarities.apply(extract_patches(maps.float(), kernel_size), dtype)
     n = len(maps)
     first, second = torch.nonzero(~torch.eye(n, dtype=torch.bool, device=maps.device), as_tuple=True)
     logits = head(maxima[first, second], maxima[second, first])
@@ -29,14 +30,14 @@ def score_pairs(maps: Tensor, head: MatchingHead, kernel_size: int) -> Tensor:
 class PairwiseSimilarities(torch.autograd.Function):
     """Maxima [n, n, hw] among patches [n, d, hw]: at [i, j, r] the best similarity of location r of i in j, float32.
 
-    The diagonal is zero.
+    The diagonal is zero. The second argument is the dtype of the products.
     """
 
     @staticmethod
-    def forward(ctx: Any, patches: Tensor) -> Tensor:  # noqa: ANN401
+    def forward(ctx: Any, patches: Tensor, dtype: torch.dtype) -> Tensor:  # noqa: ANN401
         """See the class."""
         n, _, locations = patches.shape
-        kernels = patches.to(SIMILARITY_DTYPE)
+        kernels = patches.to(dtype)
         rows = kernels.transpose(1, 2).flatten(0, 1).contiguous()
         maxima = torch.zeros(n, n, locations, device=patches.device)
         places = torch.zeros(n, n, locations, dtype=torch.int64, device=patches.device)
@@ -50,15 +51,15 @@ class PairwiseSimilarities(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradients: Tensor) -> Tensor:  # noqa: ANN401
+    def backward(ctx: Any, gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
         """Each maximum passes its gradient to the two vectors it is the product of."""
         kernels, rows, places = ctx.saved_tensors
         n, _, locations = kernels.shape
-        gradients = gradients.to(SIMILARITY_DTYPE)
+        gradients = gradients.to(rows.dtype)
         result = torch.zeros(rows.shape, device=rows.device)
         for i in range(n - 1):
             # [j, location of j, location of i], zero but where a maximum was.
-            weights = torch.zeros(n - i - 1, locations, locations, dtype=SIMILARITY_DTYPE, device=rows.device)
+            weights = torch.zeros(n - i - 1, locations, locations, dtype=rows.dtype, device=rows.device)
             weights.scatter_(2, places[i + 1 :, i, :, None], gradients[i + 1 :, i, :, None])
             # A mutual pair is the maximum of both directions and takes both gradients.
             weights.scatter_add_(1, places[i, i + 1 :, None, :], gradients[i, i + 1 :, None, :])
@@ -66,4 +67,4 @@ class PairwiseSimilarities(torch.autograd.Function):
             start = (i + 1) * locations
             result[i * locations : start] += flat.T @ rows[start:]
             result[start:] += flat @ kernels[i].T
-        return result.view(n, locations, -1).transpose(1, 2)
+        return result.view(n, locations, -1).transpose(1, 2), None

@@ -32,6 +32,15 @@ def autocast(precision: TrainingPrecision, device: torch.device) -> torch.autoca
     return torch.autocast(device.type, dtype, enabled=precision != "float32")
 
 
+def product_dtype(precision: TrainingPrecision) -> torch.dtype:
+    """The number format in which feature maps are multiplied with each other in training.
+
+    On CPUs that have its instructions bfloat16 is about twice as fast as float32. Its rounding, 0.4 % of a cosine,
+    moves the places of near-equal maxima, and with them single gradients.
+    """
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
+
+
 def gradient_scaler(precision: TrainingPrecision, device: torch.device) -> torch.amp.GradScaler:
     """Scales the loss so that its gradients fit into float16; does nothing for the other formats."""
     return torch.amp.GradScaler(device.type, enabled=precision == "float16")

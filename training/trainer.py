@@ -25,7 +25,7 @@ from training.network_outputs import NetworkOutputs, TrainedNetwork
 from training.objectives.build_objective import build_objective, compares_pooled_features
 from training.objectives.objective import BatchLoss, LossPart
 from training.optimization import build_optimizer, limit_gradients, new_parameters, set_learning_rate
-from training.precision import autocast, check_precision, choose_device, gradient_scaler
+from training.precision import autocast, check_precision, choose_device, gradient_scaler, product_dtype
 from training.recipe import Recipe
 from training.resizing import resize_model
 from training.sampling.build_batches import build_batches, steps_of_an_epoch
@@ -169,7 +169,9 @@ def _compute_loss(
     changed = augment(crops.read(own).to(device), size, recipe.augmentation, crop_random)
     with autocast(recipe.precision, device):
         outputs = state.network(changed.contiguous(memory_format=torch.channels_last))
-    outputs = NetworkOutputs(gather_rows(outputs.features.float()), gather_rows(outputs.maps))
+    outputs = NetworkOutputs(
+        gather_rows(outputs.features.float()), gather_rows(outputs.maps), product_dtype(recipe.precision)
+    )
     persons = gather_rows(crops.persons[own].to(device))
     loss: BatchLoss = state.objective(outputs, persons, batch_random)
     if recipe.contrastive.weight:

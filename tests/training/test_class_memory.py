@@ -7,7 +7,6 @@ from model.checkpoint import create_checkpoint
 from model.config import ModelConfig
 from model.query_adaptive_convolution import MatchingHead, QueryAdaptiveConvolution
 from reference.matching_training import memory_loss, updated_memory
-from training import pooled_similarities
 from training.class_memory import ClassMemory, score_against_classes
 from training.network_outputs import NetworkOutputs
 from training.objectives.class_memory_matching import ClassMemoryMatching, ClassMemoryObjective
@@ -87,15 +86,13 @@ def test_scores_are_those_of_the_matcher() -> None:
     maps, class_maps = unit_maps(3, 1, height=4), unit_maps(5, 2, height=4)
     with torch.no_grad():
         expected = matcher(maps, class_maps)
-        logits = score_against_classes(maps, class_maps, matcher.head, 1)
+        logits = score_against_classes(maps, class_maps, matcher.head, 1, torch.bfloat16)
     # Cosines are computed in bfloat16, whose rounding is 2**-9 of a value; the head adds 16 of them, each times 1/8.
     torch.testing.assert_close(logits, expected, atol=2e-2, rtol=0)
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_the_papers_loss_and_its_gradients_equal_slow_loops(shared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    # In bfloat16 near-equal similarities may change places, and with them whole gradients.
-    monkeypatch.setattr(pooled_similarities, "SIMILARITY_DTYPE", torch.float32)
+def test_the_papers_loss_and_its_gradients_equal_slow_loops(shared: bool) -> None:
     config = ModelConfig(
         input_height=16, input_width=16, final_layer="layer2", channels=16, backbone="resnet18", shared_head=shared
     )

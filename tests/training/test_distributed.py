@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from training import pairwise_similarities, pooled_similarities
 from training.augmentation.settings import Augmentation, Colors, Covering, Placing
 from training.distributed import joined_processes, own_part
 from training.learning_rate import WarmupCosine
@@ -46,10 +45,7 @@ def weights_of(model: Checkpoint) -> dict[str, Tensor]:
     return {**model.extractor.state_dict(), **model.matcher.state_dict()}
 
 
-def test_two_processes_do_what_one_does_with_the_joined_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # In bfloat16 near-equal similarities may change places, and with them whole gradients.
-    for module in (pairwise_similarities, pooled_similarities):
-        monkeypatch.setattr(module, "SIMILARITY_DTYPE", torch.float32)
+def test_two_processes_do_what_one_does_with_the_joined_batch(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     shared = os.environ | {
@@ -96,7 +92,6 @@ def train_nothing(recipe: Recipe) -> Checkpoint:
 
 def train_jointly(folder: Path) -> None:
     torch.set_num_threads(1)
-    pairwise_similarities.SIMILARITY_DTYPE = pooled_similarities.SIMILARITY_DTYPE = torch.float32
     rank = os.environ["RANK"]
     with joined_processes(torch.device("cpu")):
         for name in OBJECTIVES:

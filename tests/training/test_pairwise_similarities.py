@@ -4,7 +4,6 @@ from torch import Tensor
 
 from model.query_adaptive_convolution import MatchingHead
 from reference.matching_training import pair_logits
-from training import pairwise_similarities
 from training.pairwise_similarities import PairwiseSimilarities, score_pairs
 
 
@@ -19,7 +18,7 @@ def test_maxima_and_gradients_to_both_maps_equal_automatic_differentiation(n: in
     patches = distinct_maps(n, 12, locations, 1, n).flatten(2).requires_grad_()
     weights = torch.randint(1, 5, (n, n, locations), generator=torch.Generator().manual_seed(1)).float()
 
-    maxima = PairwiseSimilarities.apply(patches)
+    maxima = PairwiseSimilarities.apply(patches, torch.bfloat16)
     (maxima * weights).sum().backward()
     assert patches.grad is not None
     gradient = patches.grad.clone()
@@ -39,14 +38,12 @@ def test_maxima_and_gradients_to_both_maps_equal_automatic_differentiation(n: in
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_logits_and_gradients_equal_slow_loops(shared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    # In bfloat16 near-equal similarities may change places, and with them whole gradients.
-    monkeypatch.setattr(pairwise_similarities, "SIMILARITY_DTYPE", torch.float32)
+def test_logits_and_gradients_equal_slow_loops(shared: bool) -> None:
     generator = torch.Generator().manual_seed(5)
     maps = torch.nn.functional.normalize(torch.randn(4, 16, 3, 2, generator=generator), dim=1).requires_grad_()
     head = MatchingHead(6, shared=shared).train()
     torch.nn.init.uniform_(head.fc.weight, 0.1, 0.3)
-    logits = score_pairs(maps, head, 1)
+    logits = score_pairs(maps, head, 1, torch.float32)
     weights = torch.randn(4, 4, generator=generator)
     (logits * weights).sum().backward()
     found_head = head.fc.weight.grad
@@ -68,7 +65,7 @@ def test_logits_and_gradients_equal_slow_loops(shared: bool, monkeypatch: pytest
 
 def test_the_diagonal_has_no_logit_and_no_gradient() -> None:
     maps = torch.randn(3, 4, 2, 1, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    logits = score_pairs(maps, MatchingHead(2, shared=True), 1)
+    logits = score_pairs(maps, MatchingHead(2, shared=True), 1, torch.float32)
     assert logits.diagonal().tolist() == [0.0, 0.0, 0.0]
     logits.diagonal().sum().backward()
     assert maps.grad is not None

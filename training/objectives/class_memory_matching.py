@@ -69,19 +69,19 @@ class ClassMemoryObjective(Objective):
             maps = functional.normalize(pool(outputs.features), dim=1)[:, :, None, None]
         before = self.settings.takes_batch == "before"
         is_own = self.memory.update(maps.detach(), persons) if before else torch.zeros_like(persons, dtype=torch.bool)
-        loss = self._score(maps, persons, is_own, random)
+        loss = self._score(maps, persons, is_own, random, outputs.product_dtype)
         if not before:
             self.memory.update(maps.detach(), persons)
         return loss
 
-    def _score(self, maps: Tensor, persons: Tensor, is_own: Tensor, random: Generator) -> BatchLoss:
+    def _score(self, maps: Tensor, persons: Tensor, is_own: Tensor, random: Generator, dtype: torch.dtype) -> BatchLoss:
         """The loss against the memory as it is; `is_own`, bool [n]: its class's map is the crop's own."""
         classes = self.memory.choose_classes(persons, self.settings.classes_per_step, random)
         if len(classes) == 0:
             # The very first batch of the paper's order: there is nothing to match, and nothing to learn.
             nothing = maps.sum() * 0
             return BatchLoss(nothing, (LossPart("focal matching", nothing.detach()),), nothing.detach())
-        logits = score_against_classes(maps, self.memory.maps[classes], self.head, self.kernel_size)
+        logits = score_against_classes(maps, self.memory.maps[classes], self.head, self.kernel_size, dtype)
         targets = persons[:, None] == classes[None, :]
         included = ~(targets & is_own[:, None])
         loss = focal_matching_loss(logits, targets, included, self.settings.gamma)

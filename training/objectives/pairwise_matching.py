@@ -40,7 +40,7 @@ class PairwiseMatchingObjective(Objective):
 
     def forward(self, outputs: NetworkOutputs, persons: Tensor, random: Generator) -> BatchLoss:
         """See `Objective`."""
-        logits = score_pairs(outputs.maps, self.matcher.head, self.matcher.kernel_size)
+        logits = score_pairs(outputs.maps, self.matcher.head, self.matcher.kernel_size, outputs.product_dtype)
         pairs = label_pairs(persons)
         matching = pairwise_matching_loss(logits, pairs)
         triplet = hard_triplet_loss(logits, pairs, self.settings.triplet_margin)
