@@ -18,7 +18,7 @@ from training.synthetic.site import Site
 from training.synthetic.view import Light, View
 
 # Networks are trained on 256 x 128 or less: more pixels would only cost time.
-_TALLEST_PIXELS, _SMALLEST_PIXELS = 224, 48
+TALLEST_PIXELS, SMALLEST_PIXELS = 224, 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def usual_height(site: Site, point: GroundPoint) -> int:
     """Of a person at that point, in pixels."""
     middle = site.camera.project(site.camera.ground_point(0.5, 0.0))
     usual = site.camera.person_pixels * site.camera.project(point).pixels_per_meter / middle.pixels_per_meter
-    return round(float(np.clip(usual, _SMALLEST_PIXELS, _TALLEST_PIXELS)))
+    return round(float(np.clip(usual, SMALLEST_PIXELS, TALLEST_PIXELS)))
 
 
 def draw_figure(shot: Shot, person: int, point: GroundPoint, height: int) -> Figure:
