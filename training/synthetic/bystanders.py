@@ -7,13 +7,14 @@ from math import pi
 import numpy as np
 from PIL import Image
 
-from training.synthetic.appearance import sample_appearance
-from training.synthetic.figure import render_figure
-from training.synthetic.layers import Floats, Layer, PixelPoint, image_layer
+from training.synthetic.figures.figure import render_figure
+from training.synthetic.figures.view import Light, View
+from training.synthetic.float_arrays import Floats
+from training.synthetic.layers import Layer, PixelPoint, image_layer
 from training.synthetic.linear_light import to_codes
-from training.synthetic.pose import sample_pose
+from training.synthetic.people.appearance import sample_appearance
+from training.synthetic.people.pose import sample_pose
 from training.synthetic.random_streams import Stream, random_stream
-from training.synthetic.view import Light, View
 
 # Enough that nobody learns them by heart, few enough that a process draws them all in some seconds.
 _NUM_BYSTANDERS = 40

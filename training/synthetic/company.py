@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from training.synthetic.bystanders import Standing, bystander_layer
-from training.synthetic.camera import PERSON_METERS, GroundPoint, Projection
+from training.synthetic.cameras.camera import PERSON_METERS, GroundPoint, Projection
+from training.synthetic.cameras.things import draw_thing
 from training.synthetic.layers import Layer, figure_layer, image_layer
 from training.synthetic.shot import (
     SMALLEST_PIXELS,
@@ -17,7 +18,6 @@ from training.synthetic.shot import (
     person_appearance,
     uneven,
 )
-from training.synthetic.things import draw_thing
 
 # How often one of those who walk along is in the picture.
 _COMPANION_SHARE = 0.35

@@ -7,15 +7,16 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from training.synthetic.appearance import PersonAppearance, sample_appearance
-from training.synthetic.camera import GroundPoint
-from training.synthetic.figure import Figure, render_figure
-from training.synthetic.layers import Floats, PixelPoint
-from training.synthetic.pose import sample_pose
+from training.synthetic.cameras.camera import GroundPoint
+from training.synthetic.cameras.scene import Scene
+from training.synthetic.cameras.site import Site
+from training.synthetic.figures.figure import Figure, render_figure
+from training.synthetic.figures.view import Light, View
+from training.synthetic.float_arrays import Floats
+from training.synthetic.layers import PixelPoint
+from training.synthetic.people.appearance import PersonAppearance, sample_appearance
+from training.synthetic.people.pose import sample_pose
 from training.synthetic.random_streams import Stream, random_stream
-from training.synthetic.scene import Scene
-from training.synthetic.site import Site
-from training.synthetic.view import Light, View
 
 # Networks are trained on 256 x 128 or less: more pixels would only cost time.
 TALLEST_PIXELS, SMALLEST_PIXELS = 224, 48

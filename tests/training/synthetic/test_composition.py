@@ -3,14 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.synthetic.appearance import PersonAppearance
 from training.synthetic.bystanders import Standing, bystander_layer
-from training.synthetic.camera import PERSON_METERS
+from training.synthetic.cameras.camera import PERSON_METERS
+from training.synthetic.cameras.site import network_scene, network_site
 from training.synthetic.company import company
 from training.synthetic.composition import compose
 from training.synthetic.layers import figure_layer
+from training.synthetic.people.appearance import PersonAppearance
 from training.synthetic.shot import CropPlan, Shot, Window, draw_figure, person_appearance, usual_height
-from training.synthetic.site import network_scene, network_site
 
 PLAN = CropPlan(
     seed=6, person=1, camera=3, track=0, moment=0, azimuth=1.0, place=0.5, aside_meters=0.0, companions=(2, 3),
