@@ -134,6 +134,8 @@ def _check(
         )
     if output is not None:
         check_output(output)
+    if plots is not None and plots.exists() and not plots.is_dir():
+        raise typer.BadParameter(f"--plots {plots} is a file: give a folder")
     if plots is not None and find_spec("matplotlib") is None:
         raise typer.BadParameter("--plots needs matplotlib: pip install 'qaconv[plots]', or leave it out")
 
