@@ -123,7 +123,7 @@ def _find_nearest(distances: Tensor, count: int) -> Tensor:
         # Floats that are not negative are ordered as their bits are: keys that no two columns share.
         keys = (values.view(torch.int32).long() << 32) | torch.arange(n)
         own = torch.arange(block.start, block.stop)
-        keys[torch.arange(len(own)), own] -= 2**62
+        keys[torch.arange(len(own)), own] = own - 2**62
         nearest[block] = keys.topk(nearest.shape[1], largest=False).values & _LOWER_HALF
     return nearest
 

@@ -6,10 +6,12 @@ from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 _Record = TypeVar("_Record")
+# By names of fields and places in tuples, the new value or what changes within.
+_Changes = dict[str, Any]
 
 
 def set_fields(record: _Record, settings: Sequence[str]) -> _Record:
-    """A record with some fields changed.
+    """A record with some fields changed, all at once: parts that must fit each other can change together.
 
     Args:
         record: a frozen dataclass, whose fields may be dataclasses again, or tuples of them.
@@ -19,32 +21,50 @@ def set_fields(record: _Record, settings: Sequence[str]) -> _Record:
     Raises:
         ValueError: there is no such field, the value is not of its type, or the parts no longer fit each other.
     """
+    changes: _Changes = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals:
             raise ValueError(f"{setting!r} is no FIELD=VALUE; for instance seed=2. {_list_fields(record)}")
+        path = name.split(".")
         try:
-            record = _set(record, name.split("."), text)
+            value = _parse(text, _type_at(record, path))
         except KeyError as error:
             raise ValueError(f"there is no field {name!r}. {_list_fields(record)}") from error
         except ValueError as error:
             raise ValueError(f"{name}={text}: {error}") from error
-    return record
+        branch = changes
+        for part in path[:-1]:
+            branch = branch.setdefault(part, {})
+        branch[path[-1]] = value
+    try:
+        changed: _Record = _change(record, changes)
+    except ValueError as error:
+        raise ValueError(f"{', '.join(settings)}: {error}") from error
+    return changed
 
 
-def _set(record: Any, path: list[str], text: str) -> Any:  # noqa: ANN401 (dataclasses of any kind)
+def _type_at(record: Any, path: list[str]) -> Any:  # noqa: ANN401 (dataclasses of any kind; a type as annotations give it)
     name, rest = path[0], path[1:]
     if isinstance(record, tuple):
-        if not name.isdigit() or int(name) >= len(record) or not rest:
+        if name not in map(str, range(len(record))) or not rest:
             raise KeyError(name)
-        place = int(name)
-        return (*record[:place], _set(record[place], rest, text), *record[place + 1 :])
+        return _type_at(record[int(name)], rest)
     if not is_dataclass(record) or name not in {field.name for field in fields(record)}:
         raise KeyError(name)
-    current = getattr(record, name)
-    if rest:
-        return replace(record, **{name: _set(current, rest, text)})  # type: ignore[type-var]
-    return replace(record, **{name: _parse(text, get_type_hints(type(record))[name])})  # type: ignore[type-var]
+    return _type_at(getattr(record, name), rest) if rest else get_type_hints(type(record))[name]
+
+
+def _change(record: Any, changes: _Changes) -> Any:  # noqa: ANN401 (dataclasses of any kind)
+    if isinstance(record, tuple):
+        return tuple(_change(part, changes.get(str(place), {})) for place, part in enumerate(record))
+    if not changes:
+        return record
+    changed = {
+        name: _change(getattr(record, name), change) if isinstance(change, dict) else change
+        for name, change in changes.items()
+    }
+    return replace(record, **changed)
 
 
 def _parse(text: str, kind: Any) -> Any:  # noqa: ANN401 (a type as annotations give it)

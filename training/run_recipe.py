@@ -13,7 +13,8 @@ from model.checkpoint import Checkpoint, create_checkpoint
 from model.temporal_lifting import LiftingParameters
 from training.datasets.crop_pixels import read_crop_pixels
 from training.distributed import process_number
-from training.evaluate import EvaluationReport, evaluate
+from training.evaluate import EvaluationReport, EvaluationSettings, evaluate
+from training.objectives.build_objective import compares_pooled_features
 from training.precision import choose_device
 from training.recipe import Recipe
 from training.run_folder import RunFolder
@@ -77,7 +78,8 @@ def run_recipe(
         data = _describe_data(recipe, crops)
     if process_number() != 0:
         return None
-    report = evaluate(model, build_network(recipe.validation), LiftingParameters(), on_progress)
+    settings = evaluation_settings(recipe)
+    report = evaluate(model, build_network(recipe.validation), LiftingParameters(), on_progress, settings)
     return FinishedRun(replace(model, provenance=describe_run(recipe, data, seconds, report)), report)
 
 
@@ -93,6 +95,11 @@ def open_source(recipe: Recipe, num_processes: int, on_progress: OnProgress) -> 
         case FreshRenderings():
             with closing(FreshCrops(source, render_fresh_crop, on_progress)) as fresh:
                 yield fresh
+
+
+def evaluation_settings(recipe: Recipe) -> EvaluationSettings:
+    """The usual, by what was trained: a recipe on pooled features leaves its matcher as it was at random."""
+    return EvaluationSettings(score_by="pooled_cosine" if compares_pooled_features(recipe.objective) else "matching")
 
 
 def describe_run(

@@ -101,8 +101,9 @@ def test_distances_stay_in_range_and_nobody_is_closer_to_a_crop_than_itself() ->
     assert torch.equal(found.argmin(dim=1), torch.arange(200))
 
 
-def test_many_equal_distances_leave_everybody_their_own_neighbour() -> None:
-    distances = torch.zeros(40, 40)
+@pytest.mark.parametrize("own", [0.0, 1.0, 3.0])
+def test_many_equal_distances_leave_everybody_their_own_neighbour(own: float) -> None:
+    distances = torch.zeros(40, 40).fill_diagonal_(own)
     encoding = encode_neighbours(distances, RerankingParameters(k1=5, k2=1))
     owners = torch.repeat_interleave(torch.arange(40), encoding.rows.starts.diff())
     assert set(owners[owners == encoding.rows.columns].tolist()) == set(range(40))

@@ -33,7 +33,7 @@ def head_logits(pairs: list[tuple[list[Tensor], list[Tensor]]], head: torch.nn.M
 def memory_loss(
     maps: Tensor, persons: list[int], memory: Tensor, valid: list[bool], head: torch.nn.Module, gamma: float
 ) -> Tensor:
-    """Liao & Shao 2020, Eq. (1): every map against every class seen before, focal weights without gradient."""
+    """Liao & Shao 2020, Eq. (1): every map against every class seen before."""
     classes = [number for number, is_valid in enumerate(valid) if is_valid]
     pairs = [maxima_of_pair(one, memory[number]) for one in maps for number in classes]
     logits = head_logits(pairs, head)
@@ -42,7 +42,7 @@ def memory_loss(
         person, number = persons[place // len(classes)], classes[place % len(classes)]
         p = logit.sigmoid()
         p_t = p if person == number else 1 - p
-        total = total - (1 - p_t.detach()) ** gamma * p_t.log()
+        total = total - (1 - p_t) ** gamma * p_t.log()
     return total / len(maps)
 
 

@@ -36,11 +36,19 @@ def test_fields_of_every_depth_are_set_and_typed() -> None:
     assert tiny().seed == 1
 
 
+def test_fields_that_must_fit_each_other_are_set_together() -> None:
+    sizes = ["model_config.input_height=128", "stages.0.input_height=128"]
+    for settings in (sizes, sizes[::-1]):
+        changed = set_fields(tiny(), settings)
+        assert (changed.model_config.input_height, changed.stages[0].input_height) == (128, 128)
+
+
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
         ("optimizer.momentun=0.8", "there is no field 'optimizer.momentun'.*optimizer.momentum, .*seed"),
         ("stages.1.epochs=3", "there is no field 'stages.1.epochs'"),
+        ("stages.00.epochs=3", "there is no field 'stages.00.epochs'"),
         ("seed.low=3", "there is no field 'seed.low'"),
         ("seed", "'seed' is no FIELD=VALUE"),
         ("seed=few", "seed=few: expected a whole number"),

@@ -77,7 +77,8 @@ def test_the_papers_settings() -> None:
     optimizer = recipe.optimizer
     assert (optimizer.momentum, optimizer.weight_decay, optimizer.uses_nesterov) == (0.9, 5e-4, True)
     assert optimizer.backbone_rate_share * stage.schedule.learning_rate == pytest.approx(0.001)
-    assert recipe.augmentation.covering.block_size == 0.8
+    covering = recipe.augmentation.covering
+    assert (covering.block_share, covering.block_size, covering.erasing_share) == (1.0, 0.8, 0.0)
 
 
 def test_a_stage_needs_an_epoch() -> None:

@@ -68,7 +68,7 @@ class Covering:
     """What stands before the person.
 
     Attributes:
-        block_share: how many get a white block (Liao & Shao 2020, Section 5.1).
+        block_share: how many get a white block (Liao & Shao 2020, Section 5.1); all of them in the authors' code.
         block_size: the block's side at most, as a share of the width; 0.8 in the paper.
         erasing_share: how many get a random rectangle (Zhong et al., AAAI 2020); 0.5 in theirs.
         erasing_smallest, erasing_largest: its area, as a share of the crop's.
@@ -97,7 +97,9 @@ class Augmentation:
 
 # Flip and random block alone, as the paper trains.
 PAPER_AUGMENTATION = Augmentation(
-    Placing(shift=0.0, zoom=0.0), Colors(gain=0.0, gamma=0.0, contrast=0.0, saturation=0.0, cast=0.0)
+    Placing(shift=0.0, zoom=0.0),
+    Colors(gain=0.0, gamma=0.0, contrast=0.0, saturation=0.0, cast=0.0),
+    covering=Covering(block_share=1.0),
 )
 
 # For training from drawings alone, to be used on photographs: a guess at what cameras do, made wide.

@@ -60,6 +60,10 @@ def evaluate_checkpoint(
             rich_help_panel=_LIFTING,
         ),
     ] = "gallery",
+    score_by: Annotated[
+        Literal["matching", "pooled_cosine"],
+        typer.Option(help="What a model was trained for: matching, or pooled features as of paper_softmax."),
+    ] = "matching",
     reranking: Annotated[bool, typer.Option(help="Re-rank too, which compares the gallery with itself.")] = True,
     shuffle_times: Annotated[
         int | None,
@@ -92,6 +96,7 @@ def evaluate_checkpoint(
         nearby_from=nearby_from,
         shuffle_times_seed=shuffle_times,
         random_weights=random_weights,
+        score_by=score_by,
         device=device,
     )
     report: EvaluationReport | ServiceReport

@@ -18,11 +18,11 @@ def focal_matching_loss(logits: Tensor, targets: Tensor, included: Tensor, gamma
         gamma: 2 in the paper; 0 is the plain cross-entropy.
 
     Returns:
-        A scalar: summed over the classes, as the authors' code does, averaged over the crops.
+        A scalar: summed over the classes, as the authors' code does, averaged over the crops. The weight is no constant
+        to the gradient, in Eq. (1) as in the authors' code.
     """
     targets = targets.to(logits.dtype)
     losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    # The weight is a constant to the gradient, as in the authors' code.
-    probabilities = logits.detach().sigmoid()
+    probabilities = logits.sigmoid()
     true_probabilities = torch.where(targets > 0.5, probabilities, 1 - probabilities)
     return ((1 - true_probabilities) ** gamma * losses * included).sum(dim=1).mean()

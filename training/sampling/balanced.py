@@ -25,8 +25,8 @@ def balanced_batches(
 ) -> Iterator[Tensor]:
     """Endless batches of crop numbers, int64 [persons_per_batch * crops_per_person].
 
-    Everybody has a turn before anybody has a second one. Crops of a person are drawn without repetition where
-    there are enough of them.
+    Everybody has a turn before anybody has a second one, but for those who do not fill a last batch of their round and
+    wait for the next. Crops of a person are drawn without repetition where there are enough of them.
 
     Args:
         persons: int64 [n], the person of every crop, numbered from 0 without gaps.

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from training.distributed import num_joined_processes
 from training.sources.drawn_networks import OnProgress
 from training.sources.training_crops import check_crop_size
 
@@ -45,7 +46,8 @@ class FreshRenderings:
             rendered anew, which an objective with classes needs.
         people_per_step: how many people at most are renewed after each step.
         waits_for_renderings: a step waits for its renderings, and a run is the same each time; else what is not
-            ready comes later, and no run is quite like another.
+            ready comes later, and no run is quite like another. Joined processes wait in any case: each has a pool
+            of its own, and a number must show the same person in all.
         num_processes: that render beside the trainer; 0 renders in the trainer itself, which then always waits.
         crop_height, crop_width: size at which crops are kept in memory.
     """
@@ -110,7 +112,7 @@ class FreshCrops:
                 self._take_one()
                 self._on_progress("rendering people", done + 1, size)
             self._is_full = True
-        waits = self._source.waits_for_renderings or self._processes is None
+        waits = self._source.waits_for_renderings or self._processes is None or num_joined_processes() > 1
         while self._next_task < target and (waits or self._next_is_ready()):
             self._take_one()
 

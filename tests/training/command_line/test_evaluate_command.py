@@ -68,6 +68,13 @@ def test_the_synthetic_network_is_measured_with_controls_and_plots(checkpoint: P
     assert len(list((tmp_path / "plots").glob("*.png"))) == 3
 
 
+def test_a_model_of_pooled_features_is_measured_by_them(checkpoint: Path) -> None:
+    arguments = ["--checkpoint", checkpoint, "--people", 3, "--cameras", 2, "--no-reranking", "--json"]
+    figures = json.loads(run(*arguments, "--score-by", "pooled_cosine").stdout)["all_cameras"]
+    assert figures["appearance"] == figures["pooled_cosine"]
+    assert figures["appearance"] != json.loads(run(*arguments).stdout)["all_cameras"]["appearance"]
+
+
 def test_less_is_measured_where_that_is_wanted(checkpoint: Path) -> None:
     result = run("--checkpoint", checkpoint, "--people", 3, "--cameras", 2, "--no-reranking", "--json")
     assert json.loads(result.stdout)["all_cameras"]["reranked"] is None

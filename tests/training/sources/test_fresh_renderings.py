@@ -153,6 +153,15 @@ def test_a_pool_that_does_not_wait_takes_at_most_its_share() -> None:
         assert all(people <= 4 + 2 * step for step, people in enumerate(seen))
 
 
+def test_joined_processes_have_the_same_people_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.sources.fresh_renderings.num_joined_processes", lambda: 2)
+    source = replace(SOURCE, num_processes=1, waits_for_renderings=False)
+    with closing(FreshCrops(source, render_labels, silent)) as crops:
+        for step in range(20):
+            crops.go_to_step(step)
+            assert crops.num_people == 4 + 2 * step
+
+
 def test_cameras_are_replaced_one_by_one() -> None:
     source = replace(SOURCE, people_per_new_camera=10)
     for task, cameras in ((0, range(5)), (9, range(5)), (10, range(1, 6)), (57, range(5, 10))):
