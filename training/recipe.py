@@ -73,20 +73,33 @@ class Recipe:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}: give 0 or more")
         last = self.stages[-1]
         if (last.input_height, last.input_width) != (self.model_config.input_height, self.model_config.input_width):
             raise ValueError(
                 f"the last stage trains at {last.input_height}x{last.input_width}, the model takes "
                 f"{self.model_config.input_height}x{self.model_config.input_width}: give both the same size"
             )
-        networks = self.source.networks if isinstance(self.source, DrawnNetworks) else ()
-        if self.validation.seed in {plan.seed for plan in networks}:
-            raise ValueError(f"validation.seed is {self.validation.seed}, as of a network of the source: give another")
-        if isinstance(self.source, FreshRenderings):
-            if self.source.brings_new_people and not isinstance(self.objective, PairwiseMatching):
-                raise ValueError(
-                    f"source.brings_new_people is true, and {type(self.objective).__name__} knows people by their "
-                    "numbers: set it to false"
-                )
-            if self.source.seed == self.validation.seed:
-                raise ValueError(f"source.seed and validation.seed are both {self.validation.seed}: give two seeds")
+        brings_new_people = isinstance(self.source, FreshRenderings) and self.source.brings_new_people
+        if brings_new_people and not isinstance(self.objective, PairwiseMatching):
+            raise ValueError(
+                f"source.brings_new_people is true, and {type(self.objective).__name__} knows people by their "
+                "numbers: set it to false"
+            )
+        if self.validation.seed in _drawn_seeds(self.source):
+            raise ValueError(
+                f"validation.seed is {self.validation.seed}, which is trained on too: give another, for networks of "
+                "one seed have the same people"
+            )
+
+
+def _drawn_seeds(source: Source) -> tuple[int, ...]:
+    """Of the people that a source draws."""
+    match source:
+        case DrawnNetworks():
+            return tuple(plan.seed for plan in source.networks)
+        case FreshRenderings():
+            return (source.seed,)
+        case NamedDataset():
+            return ()

@@ -4,7 +4,6 @@ Random numbers are not among it: every epoch has generators of its own, seeded b
 """
 
 import os
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,7 +86,9 @@ def read_training_state(recipe: Recipe, path: Path) -> SavedState:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # Bytes that are no pickle raise whatever they spell.
         raise TrainingStateError(f"{path} is no training state, or a damaged one: {error}") from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise TrainingStateError(f"{path} is no training state of the format {_FORMAT!r}")

@@ -1,8 +1,11 @@
+from collections.abc import Callable
 from dataclasses import asdict, replace
 
 import pytest
 
 from training.objectives.class_memory_matching import ClassMemoryMatching
+from training.recipe import Recipe
+from training.recipe_fields import set_fields
 from training.recipes import RECIPES, paper_qaconv, synthetic_resnet18, tiny
 from training.sources.drawn_networks import DrawnNetworks
 from training.sources.fresh_renderings import FreshRenderings
@@ -25,18 +28,41 @@ def test_the_last_stage_must_have_the_models_size() -> None:
         replace(recipe, stages=(replace(recipe.stages[0], input_height=128, input_width=64),))
 
 
-def test_a_network_that_is_trained_on_cannot_validate() -> None:
-    recipe = tiny()
-    assert isinstance(recipe.source, DrawnNetworks)
-    with pytest.raises(ValueError, match=r"validation\.seed is 1, as of a network of the source"):
-        replace(recipe, validation=recipe.source.networks[0])
-
-
 def test_people_who_are_replaced_cannot_be_classes() -> None:
     with pytest.raises(ValueError, match="brings_new_people is true, and ClassMemoryMatching knows people by their"):
         replace(synthetic_resnet18(), objective=ClassMemoryMatching())
-    with pytest.raises(ValueError, match=r"source\.seed and validation\.seed are both 9001"):
-        replace(synthetic_resnet18(), source=FreshRenderings(seed=9001))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings"),
+    [
+        (synthetic_resnet18, ["source.seed=9001"]),
+        (synthetic_resnet18, ["validation.seed=100"]),
+        (tiny, ["source.networks.0.seed=2"]),
+        (tiny, ["validation.seed=1"]),
+    ],
+)
+def test_nobody_is_trained_on_who_is_validated_on(recipe: Callable[[], Recipe], settings: list[str]) -> None:
+    with pytest.raises(ValueError, match="which is trained on too"):
+        set_fields(recipe(), settings)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "setting"),
+    [
+        (tiny, "seed=-1"),
+        (tiny, "source.networks.0.num_people=0"),
+        (tiny, "validation.num_cameras=0"),
+        (tiny, "source.crop_height=0"),
+        (paper_qaconv, "source.networks.0.seed=101"),
+        (synthetic_resnet18, "source.people_in_pool=0"),
+        (synthetic_resnet18, "source.num_cameras=0"),
+        (synthetic_resnet18, "source.num_processes=-1"),
+    ],
+)
+def test_what_nothing_can_be_drawn_by_is_refused_before_the_work(recipe: Callable[[], Recipe], setting: str) -> None:
+    with pytest.raises(ValueError, match=": give "):
+        set_fields(recipe(), [setting])
 
 
 def test_the_papers_settings() -> None:

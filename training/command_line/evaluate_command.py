@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
+import torch
 import typer
 from rich.console import Console
 
@@ -88,6 +89,7 @@ def evaluate_checkpoint(
 ) -> None:
     """CMC, mAP and mINP: by appearance, re-ranked, with temporal lifting, both, and beside baselines."""
     _check(dataset=dataset, folder=folder, checkpoint=checkpoint, output=output, plots=plots, url=url)
+    _check_device(device)
     parameters = _choose_lifting(lifting, tau_seconds, sigma_seconds, num_pivots, alpha)
     settings = EvaluationSettings(
         reranking=RerankingParameters() if reranking else None,
@@ -137,8 +139,22 @@ def _check(
         )
     if output is not None:
         check_output(output)
+    if plots is not None and plots.exists() and not plots.is_dir():
+        raise typer.BadParameter(f"--plots {plots} is a file: give a folder")
     if plots is not None and find_spec("matplotlib") is None:
         raise typer.BadParameter("--plots needs matplotlib: pip install 'qaconv[plots]', or leave it out")
+
+
+def _check_device(name: str) -> None:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise typer.BadParameter(f"--device is {name!r}: give cpu, cuda, or one of several as cuda:1") from error
+    if device.type not in ("cpu", "cuda"):
+        raise typer.BadParameter(f"--device is {name!r}: give cpu, cuda, or one of several as cuda:1")
+    num_found = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= num_found:
+        raise typer.BadParameter(f"--device is {name!r}, and PyTorch finds {num_found} CUDA devices: give cpu")
 
 
 def _choose_lifting(

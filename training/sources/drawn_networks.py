@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from training.datasets.crop_pixels import join_crop_pixels, read_crop_pixels
-from training.sources.training_crops import FixedCrops
+from training.sources.training_crops import FixedCrops, check_crop_size
 from training.synthetic.network import SyntheticNetwork
 from training.synthetic.walks import Traffic
 
@@ -21,6 +21,13 @@ class NetworkPlan:
     num_cameras: int
     traffic: Traffic = field(default_factory=Traffic)
 
+    def __post_init__(self) -> None:
+        if self.seed < 0 or self.num_people < 1 or self.num_cameras < 1:
+            raise ValueError(
+                f"a network has seed {self.seed}, num_people {self.num_people} and num_cameras {self.num_cameras}: "
+                "give a seed of 0 or more, and at least 1 of the others"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class DrawnNetworks:
@@ -33,6 +40,12 @@ class DrawnNetworks:
     networks: tuple[NetworkPlan, ...]
     crop_height: int = 256
     crop_width: int = 96
+
+    def __post_init__(self) -> None:
+        check_crop_size(self.crop_height, self.crop_width)
+        seeds = [plan.seed for plan in self.networks]
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"networks of the seeds {seeds}: give each another, or its people are counted twice")
 
 
 def build_network(plan: NetworkPlan) -> SyntheticNetwork:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from training.distributed import num_joined_processes
 from training.sources.drawn_networks import OnProgress
+from training.sources.training_crops import check_crop_size
 
 # (seed, person, camera, random) to uint8 [h, w, 3] of any size.
 RenderCrop = Callable[[int, int, int, np.random.Generator], npt.NDArray[np.uint8]]
@@ -62,6 +63,14 @@ class FreshRenderings:
     num_processes: int = 1
     crop_height: int = 256
     crop_width: int = 96
+
+    def __post_init__(self) -> None:
+        check_crop_size(self.crop_height, self.crop_width)
+        at_least_one = ("people_in_pool", "crops_per_person", "num_cameras")
+        for name in (*at_least_one, "seed", "people_per_new_camera", "people_per_step", "num_processes"):
+            least = int(name in at_least_one)
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}: give {least} or more")
 
 
 class FreshCrops:

@@ -7,7 +7,7 @@ from pathlib import Path
 from training.datasets.benchmarks import open_dataset
 from training.datasets.crop_pixels import read_crop_pixels
 from training.sources.drawn_networks import OnProgress
-from training.sources.training_crops import FixedCrops
+from training.sources.training_crops import FixedCrops, check_crop_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,9 @@ class NamedDataset:
     folder: str
     crop_height: int = 256
     crop_width: int = 128
+
+    def __post_init__(self) -> None:
+        check_crop_size(self.crop_height, self.crop_width)
 
 
 def read_named_dataset(source: NamedDataset, num_processes: int, on_progress: OnProgress) -> FixedCrops:

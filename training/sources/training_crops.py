@@ -9,6 +9,12 @@ from torch import Tensor
 from training.datasets.crop_pixels import CropPixels
 
 
+def check_crop_size(height: int, width: int) -> None:
+    """Raises ValueError for a size that crops cannot be kept at."""
+    if height < 1 or width < 1:
+        raise ValueError(f"crop_height is {height}, crop_width {width}: give at least 1 of both")
+
+
 class TrainingCrops(Protocol):
     """Numbered crops; what a number shows may change between steps, but not who.
 

@@ -7,13 +7,14 @@ from math import pi
 import numpy as np
 from PIL import Image
 
-from training.synthetic.appearance import sample_appearance
-from training.synthetic.figure import render_figure
-from training.synthetic.layers import Floats, Layer, PixelPoint, image_layer
+from training.synthetic.figures.figure import render_figure
+from training.synthetic.figures.view import Light, View
+from training.synthetic.float_arrays import Floats
+from training.synthetic.layers import Layer, PixelPoint, image_layer
 from training.synthetic.linear_light import to_codes
-from training.synthetic.pose import sample_pose
+from training.synthetic.people.appearance import sample_appearance
+from training.synthetic.people.pose import sample_pose
 from training.synthetic.random_streams import Stream, random_stream
-from training.synthetic.view import Light, View
 
 # Enough that nobody learns them by heart, few enough that a process draws them all in some seconds.
 _NUM_BYSTANDERS = 40
@@ -28,7 +29,7 @@ class Standing:
 
     Attributes:
         foot: pixel.
-        height_pixels: from head to feet.
+        height_pixels: of somebody of average height there, from head to feet.
         elevation: of the camera, see `View`.
         light: [3], linear.
     """
@@ -43,8 +44,8 @@ def bystander_layer(seed: int, standing: Standing, random: np.random.Generator) 
     """Somebody of the network's crowd."""
     foot = standing.foot
     nearest = int(np.argmin([abs(standing.elevation - known) for known in _ELEVATIONS]))
-    image, own_foot = _sprite(seed, int(random.integers(_NUM_BYSTANDERS)), nearest)
-    scale = standing.height_pixels / _HEIGHT_PIXELS
+    image, own_foot, share = _sprite(seed, int(random.integers(_NUM_BYSTANDERS)), nearest)
+    scale = share * standing.height_pixels / _HEIGHT_PIXELS
     size = (max(2, round(image.width * scale)), max(4, round(image.height * scale)))
     if random.random() < 0.5:
         image, own_foot = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), (image.width - own_foot[0], own_foot[1])
@@ -55,9 +56,11 @@ def bystander_layer(seed: int, standing: Standing, random: np.random.Generator) 
 
 
 @lru_cache(maxsize=_NUM_BYSTANDERS * len(_ELEVATIONS) * 4)
-def _sprite(seed: int, number: int, elevation: int) -> tuple[Image.Image, PixelPoint]:
+def _sprite(seed: int, number: int, elevation: int) -> tuple[Image.Image, PixelPoint, float]:
+    """Picture, foot and height as a share of the average of one of the crowd."""
     random = random_stream(seed, Stream.BYSTANDER, number)
     view = View(float(random.uniform(-pi, pi)), _ELEVATIONS[elevation], 5.0, 0.0, _HEIGHT_PIXELS)
-    figure = render_figure(sample_appearance(random), sample_pose(random), view, _LIGHT)
+    appearance = sample_appearance(random)
+    figure = render_figure(appearance, sample_pose(random), view, _LIGHT)
     coverage = np.round(np.clip(figure.alpha, 0, 1) * 255).astype(np.uint8)
-    return Image.fromarray(np.dstack((to_codes(figure.color), coverage))), figure.foot
+    return Image.fromarray(np.dstack((to_codes(figure.color), coverage))), figure.foot, appearance.body.height

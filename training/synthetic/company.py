@@ -6,10 +6,18 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from training.synthetic.bystanders import Standing, bystander_layer
-from training.synthetic.camera import PERSON_METERS, GroundPoint, Projection
+from training.synthetic.cameras.camera import PERSON_METERS, GroundPoint, Projection
+from training.synthetic.cameras.things import draw_thing
 from training.synthetic.layers import Layer, figure_layer, image_layer
-from training.synthetic.shot import Shot, Window, draw_figure, uneven, usual_height
-from training.synthetic.things import draw_thing
+from training.synthetic.shot import (
+    SMALLEST_PIXELS,
+    TALLEST_PIXELS,
+    Shot,
+    Window,
+    draw_figure,
+    person_appearance,
+    uneven,
+)
 
 # How often one of those who walk along is in the picture.
 _COMPANION_SHARE = 0.35
@@ -21,9 +29,7 @@ def company(shot: Shot, window: Window, point: GroundPoint) -> tuple[list[Layer]
     placed: list[tuple[float, Layer]] = []
     if shot.plan.companions and random.random() < _COMPANION_SHARE:
         place = _beside(point, shot.plan.azimuth, random)
-        member = int(random.choice(shot.plan.companions))
-        figure = draw_figure(shot, member, place, usual_height(site, place))
-        placed.append((_nearness(place), figure_layer(figure, window.pixel(*site.camera.project(place)[:2]))))
+        placed.append((_nearness(place), _companion(shot, window, place, int(random.choice(shot.plan.companions)))))
     if random.random() < site.crowd_share:
         place = _stranger_place(point, shot.plan.azimuth, random)
         placed.append((_nearness(place), _bystander(shot, window, place)))
@@ -35,14 +41,32 @@ def company(shot: Shot, window: Window, point: GroundPoint) -> tuple[list[Layer]
     return [layer for near, layer in placed if near < own], [layer for near, layer in placed if near >= own]
 
 
+def _companion(shot: Shot, window: Window, place: GroundPoint, member: int) -> Layer:
+    share = person_appearance(shot.plan.seed, member).body.height / _own_height(shot)
+    # Somebody who walks right before the camera would be drawn larger than the picture.
+    height = float(np.clip(share * _pixels_of_the_person(shot, window, place), SMALLEST_PIXELS / 2, 2 * TALLEST_PIXELS))
+    figure = draw_figure(shot, member, place, round(height))
+    return figure_layer(figure, window.pixel(*shot.site.camera.project(place)[:2]))
+
+
 def _bystander(shot: Shot, window: Window, place: GroundPoint) -> Layer:
     camera = shot.site.camera
-    foot, head = camera.project(place), camera.project(place, PERSON_METERS)
+    foot = camera.project(place)
     light = shot.site.illumination.at(place, shot.plan.timestamp_seconds)
-    height = hypot(head.x - foot.x, head.y - foot.y) * window.scale * shot.random.uniform(0.92, 1.06)
+    height = _pixels_of_the_person(shot, window, place) / _own_height(shot)
     ratio = light.ambient + 0.6 * light.direct * shot.scene.sunlit(foot)
     standing = Standing(window.pixel(foot.x, foot.y), height, camera.elevation(place), ratio)
     return bystander_layer(shot.plan.seed, standing, shot.random)
+
+
+def _pixels_of_the_person(shot: Shot, window: Window, place: GroundPoint) -> float:
+    """How tall the one whom the crop is of would be there: crops are scaled to them, whether they are tall or small."""
+    foot, head = shot.site.camera.project(place), shot.site.camera.project(place, PERSON_METERS)
+    return hypot(head.x - foot.x, head.y - foot.y) * window.scale
+
+
+def _own_height(shot: Shot) -> float:
+    return person_appearance(shot.plan.seed, shot.plan.person).body.height
 
 
 def _thing(shot: Shot, window: Window, place: GroundPoint) -> Layer:

@@ -4,13 +4,14 @@ from math import hypot, sin
 
 import numpy as np
 
-from training.synthetic.camera import PERSON_METERS, GroundPoint
+from training.synthetic.cameras.camera import PERSON_METERS, GroundPoint
+from training.synthetic.cameras.illumination import GroundLight
+from training.synthetic.cameras.site import network_scene, network_site
 from training.synthetic.company import company
 from training.synthetic.detector_box import Box, draw_box, sample_box_habit
-from training.synthetic.figure import Figure
-from training.synthetic.illumination import GroundLight
+from training.synthetic.figures.figure import Figure
+from training.synthetic.float_arrays import Floats
 from training.synthetic.layers import (
-    Floats,
     Layer,
     blurred_by_motion,
     cast_shadow,
@@ -22,7 +23,6 @@ from training.synthetic.layers import (
 )
 from training.synthetic.random_streams import Stream, random_stream
 from training.synthetic.shot import CropPlan, Shot, Window, draw_figure, uneven, usual_height
-from training.synthetic.site import network_scene, network_site
 
 # More hidden than this and the label would be a guess.
 _MOST_HIDDEN = 0.5

@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from training.synthetic.cameras.compression import compress
+from training.synthetic.cameras.sensor import develop
+from training.synthetic.cameras.site import Site, network_site, scene_light
 from training.synthetic.composition import compose
-from training.synthetic.compression import compress
 from training.synthetic.random_streams import Stream, random_stream
-from training.synthetic.sensor import develop
 from training.synthetic.shot import CropPlan
-from training.synthetic.site import Site, network_site, scene_light
 
 # Of fresh crops: days are busier than nights.
 _DAY_SHARE = 0.9

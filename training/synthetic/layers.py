@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from training.synthetic.figure import Figure
+from training.synthetic.figures.figure import Figure
+from training.synthetic.float_arrays import Floats
 from training.synthetic.linear_light import to_linear
 
-Floats = npt.NDArray[np.float32]
 PixelPoint = tuple[float, float]
 
 

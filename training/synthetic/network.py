@@ -5,10 +5,10 @@ from functools import partial
 from typing import overload
 
 from training.datasets.labelled_crop import LabelledCrop
+from training.synthetic.cameras.site import network_site
 from training.synthetic.crop import render_crop, walking_azimuth
 from training.synthetic.random_streams import Stream, random_stream
 from training.synthetic.shot import CropPlan
-from training.synthetic.site import network_site
 from training.synthetic.walks import Traffic, Visit, schedule_walks
 
 

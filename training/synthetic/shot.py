@@ -7,18 +7,19 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from training.synthetic.appearance import PersonAppearance, sample_appearance
-from training.synthetic.camera import GroundPoint
-from training.synthetic.figure import Figure, render_figure
-from training.synthetic.layers import Floats, PixelPoint
-from training.synthetic.pose import sample_pose
+from training.synthetic.cameras.camera import GroundPoint
+from training.synthetic.cameras.scene import Scene
+from training.synthetic.cameras.site import Site
+from training.synthetic.figures.figure import Figure, render_figure
+from training.synthetic.figures.view import Light, View
+from training.synthetic.float_arrays import Floats
+from training.synthetic.layers import PixelPoint
+from training.synthetic.people.appearance import PersonAppearance, sample_appearance
+from training.synthetic.people.pose import sample_pose
 from training.synthetic.random_streams import Stream, random_stream
-from training.synthetic.scene import Scene
-from training.synthetic.site import Site
-from training.synthetic.view import Light, View
 
 # Networks are trained on 256 x 128 or less: more pixels would only cost time.
-_TALLEST_PIXELS, _SMALLEST_PIXELS = 224, 48
+TALLEST_PIXELS, SMALLEST_PIXELS = 224, 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def usual_height(site: Site, point: GroundPoint) -> int:
     """Of a person at that point, in pixels."""
     middle = site.camera.project(site.camera.ground_point(0.5, 0.0))
     usual = site.camera.person_pixels * site.camera.project(point).pixels_per_meter / middle.pixels_per_meter
-    return round(float(np.clip(usual, _SMALLEST_PIXELS, _TALLEST_PIXELS)))
+    return round(float(np.clip(usual, SMALLEST_PIXELS, TALLEST_PIXELS)))
 
 
 def draw_figure(shot: Shot, person: int, point: GroundPoint, height: int) -> Figure:

@@ -87,6 +87,10 @@ def test_less_is_measured_where_that_is_wanted(checkpoint: Path) -> None:
         (["--url", "http://127.0.0.1:9", "--plots", "x"], "the service's own model"),
         (["--output", "/nowhere/x.json"], "does not exist"),
         (["--alpha", "-1"], "α not negative"),
+        (["--plots", __file__], "is a file: give a folder"),
+        (["--device", "toaster"], "give cpu, cuda"),
+        (["--device", "meta"], "give cpu, cuda"),
+        (["--device", "cuda:99"], "CUDA devices: give cpu"),
     ],
 )
 def test_mistakes_are_told_before_the_work(arguments: list[str], told: str) -> None:
