@@ -59,4 +59,9 @@ def _read_best(path: Path) -> float:
     """The mean average precision of the best model so far; below all where there is none."""
     if not path.exists():
         return -torch.inf
-    return float(load_checkpoint(path).provenance["validation"]["mean_average_precision"])
+    try:
+        return float(load_checkpoint(path).provenance["validation"]["mean_average_precision"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} does not say how good it is on its validation: it is not of a run of this folder; give another"
+        ) from error

@@ -102,7 +102,7 @@ def _begin_stage(
     recipe: Recipe, number: int, model: Checkpoint, num_classes: int, *, device: torch.device, step: int
 ) -> TrainingState:
     stage = recipe.stages[number]
-    torch.manual_seed(_seed(recipe, _WEIGHTS, number))
+    torch.manual_seed(_seed(recipe, _WEIGHTS, 1 + number))
     model = resize_model(model, stage.input_height, stage.input_width)
     model.extractor.to(device).to(memory_format=torch.channels_last).train()
     model.matcher.to(device).train()

@@ -1,6 +1,7 @@
 """`qaconv-training train`: from a recipe to a checkpoint."""
 
 import os
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -26,11 +27,20 @@ from training.run_recipe import FinishedRun, run_recipe
 from training.sources.drawn_networks import OnProgress
 from training.sources.named_dataset import NamedDataset
 from training.step_report import StepReport
-from training.tensorboard_log import TensorBoardMissing
+from training.tensorboard_log import TensorBoardMissing, check_tensorboard
 from training.trainer import NonFiniteLoss
 
 _STEPS_BETWEEN_REPORTS = 50
 _CHECKPOINT_SUFFIX = ".safetensors"
+
+_FAILURES = (
+    ImageNetWeightsUnavailable,
+    NonFiniteLoss,
+    TensorBoardMissing,
+    BrokenProcessPool,  # a process that draws or reads was killed
+    OSError,
+    ValueError,
+)
 
 console = Console()
 
@@ -69,6 +79,8 @@ def train(
     num_threads = threads or os.cpu_count() or 1
     torch.set_num_threads(num_threads)
     try:
+        if keeps_folder:
+            check_tensorboard()
         run_folder = RunFolder(output) if keeps_folder else None
         with joined_processes(choose_device(recipe.device)), progress_bar() as show_progress:
             finished = _run(recipe, num_threads, run_folder, show_progress)
@@ -77,7 +89,7 @@ def train(
         saved = run_folder.keep_finished(finished.checkpoint) if run_folder is not None else output
         if run_folder is None:
             save_checkpoint(finished.checkpoint, output)
-    except (ImageNetWeightsUnavailable, NonFiniteLoss, TensorBoardMissing, OSError, ValueError) as error:
+    except _FAILURES as error:
         raise failure(error) from error
     console.print(build_evaluation_table(finished.report))
     console.print(f"saved {saved}")
