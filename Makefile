@@ -49,7 +49,7 @@ environment: $(INSTALLED)
 # that is out of date, bring the environment up to date; should that be interrupted, the stamp is gone already.
 $(INSTALLED): pyproject.toml constraints.txt
 	@if [ -e $@ ]; then rm -f $@; else $(CREATE_ENVIRONMENT); fi
-	$(VENV)/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(VENV)/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev,training]'
 	@touch $@
 
 define CREATE_ENVIRONMENT

@@ -1,6 +1,5 @@
 """Reads checkpoints of the authors' published repository (ShengcaiLiao/QAConv), of both of its heads."""
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +51,9 @@ def load_published_checkpoint(path: Path, input_height: int = 384, input_width: 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # Bytes that are no pickle raise whatever they spell.
         raise CheckpointError(f"{path} cannot be read as weights alone: {error}") from error
     if not isinstance(content, dict) or not all(_is_state(content.get(part)) for part in ("model", "criterion")):
         raise CheckpointError(

@@ -24,8 +24,9 @@ def color_histograms(crops: Tensor) -> Tensor:
     return histograms / histograms.sum(dim=1, keepdim=True)
 
 
-def histogram_scores(queries: Tensor, gallery: Tensor) -> Tensor:
-    """Histogram intersections [q, g], in [0, 1], of uint8 crops [q, 3, h, w] and [g, 3, h, w]."""
-    gallery_histograms = color_histograms(gallery)
-    rows = [torch.minimum(one, gallery_histograms).sum(dim=1) for one in color_histograms(queries)]
-    return torch.stack(rows)
+def intersect_histograms(queries: Tensor, gallery: Tensor) -> Tensor:
+    """Histogram intersections [q, g], in [0, 1], of histograms [q, c] and [g, c]."""
+    intersections = torch.empty(len(queries), len(gallery))
+    for row, histogram in zip(intersections, queries, strict=True):
+        row.copy_(torch.minimum(histogram, gallery).sum(dim=1))
+    return intersections

@@ -1,231 +1,147 @@
-"""How well a model finds people: by appearance, with temporal lifting, and beside a colour histogram."""
+"""How well a model finds people: by appearance, re-ranked, lifted in time, both, and beside the baselines."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
-from typing import TypeVar
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from model.checkpoint import Checkpoint
-from model.gallery_scoring import BlockedScorer, position_major
-from model.gallery_scoring.interface import FoldedMatcher
-from model.gallery_scoring.precision import choose_precision
-from model.preprocessing import preprocess_crop
-from model.retrieval_metrics import CropLabels, RetrievalMetrics, retrieval_metrics
-from model.temporal_lifting import Candidates, LiftingParameters, lift_scores
-from training.color_histogram import histogram_scores
+from model.retrieval_metrics import QueryOutcomes, matching_curve, measure_queries, summarise
+from model.temporal_lifting import LiftingParameters
+from training.datasets.dataset import Dataset
 from training.datasets.labelled_crop import LabelledCrop
+from training.evaluation.baselines import baseline_scores, untrained_scores
+from training.evaluation.crop_features import CropFeatures, extract_features
+from training.evaluation.lifted_scores import LiftingPlan, lift_searches
+from training.evaluation.pair_scores import PairScores, compare_pooled, match_pairs, rerank_pairs
+from training.evaluation.progress import OnProgress
+from training.evaluation.report import EvaluationDrawings, EvaluationReport, EvaluationSettings, Figures
+from training.evaluation.score_distribution import score_distribution
+from training.evaluation.searches import Searches, searches_of, shuffle_times
 
-# As the service does: at most so many nearby people besides the query, the closest in time.
-_MAX_NEARBY = 64
-_CROPS_PER_BATCH = 32
-_Item = TypeVar("_Item")
-# Called with what is being done, how much of it is done, and of how much.
-OnProgress = Callable[[str, int, int], None]
-# The histogram looks at every third pixel of every third row: as good, a ninth of the work.
-_HISTOGRAM_STEP = 3
+__all__ = ["EvaluationReport", "EvaluationSettings", "OnProgress", "evaluate"]
 
-
-@dataclass(frozen=True, slots=True)
-class ScoreSpread:
-    """Percentiles 5, 50 and 95 of p_a, for pairs of one person in two cameras and for pairs of two people."""
-
-    same_person: tuple[float, ...]
-    different_person: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Metrics of one gallery, for three ways of ranking it."""
-
-    color_histogram: RetrievalMetrics
-    appearance: RetrievalMetrics
-    lifted: RetrievalMetrics
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationReport:
-    """Figures of one model on one dataset.
-
-    Attributes:
-        other_cameras: searching where else somebody was seen: the gallery is what the other cameras saw.
-        all_cameras: the gallery is everything, also what the query's own camera saw of others. Harder, for the
-            histogram above all: one camera makes all its pictures alike.
-        spread: of p_a.
-    """
-
-    other_cameras: Figures
-    all_cameras: Figures
-    spread: ScoreSpread
-    num_crops: int
-
-    def to_json_values(self) -> dict[str, object]:
-        """The figures as JSON values, for a checkpoint's provenance."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Observations:
-    """What is known of n crops: labels, int64 [n], and times, float64 [n]."""
-
-    labels: CropLabels
-    seconds: Tensor
+_CURVE_LENGTH = 50
+_LIFTED = {"appearance": "lifted", "reranked": "reranked_lifted"}
 
 
 def evaluate(
     model: Checkpoint,
-    crops: Sequence[LabelledCrop],
-    parameters: LiftingParameters,
+    crops: Sequence[LabelledCrop] | Dataset,
+    parameters: LiftingParameters | None,
     on_progress: OnProgress | None = None,
+    settings: EvaluationSettings | None = None,
 ) -> EvaluationReport:
-    """Search the first crop of every track among all other crops.
+    """Search the queries of a benchmark among its gallery; of other crops, the first of every track among all.
 
-    The query's own person in its own camera is left out of the ranking (see `retrieval_metrics`).
+    The query's own person in its own camera, and junk, are left out of the ranking (see `measure_queries`).
+
+    Args:
+        model: in inference mode.
+        crops: a benchmark, or crops with people, cameras, times and tracks.
+        parameters: of lifting; None not to lift. What has no times is not lifted.
+        on_progress: told how far it is.
+        settings: what else is measured, and how; None for the usual.
 
     Raises:
         OSError: a crop's file cannot be read.
         ValueError: nobody is seen by two cameras, everybody is the same person, or a crop is not an image.
     """
-    _check_labels(crops)
-    reading = _report_each(crops, "reading crops", on_progress)
-    pixels = torch.stack([preprocess_crop(crop.read_image(), model.config) for crop in reading])
-    logits = score_all_pairs(model, extract_maps(model, pixels, on_progress), on_progress)
-    coarse = pixels[:, :, ::_HISTOGRAM_STEP, ::_HISTOGRAM_STEP]
-    labels = CropLabels(_number([crop.person_id for crop in crops]), _number([crop.camera_id for crop in crops]))
-    observed = Observations(labels, torch.tensor([crop.timestamp_seconds for crop in crops], dtype=torch.float64))
-    queries = _first_of_each([crop.track_id for crop in crops])
-    histogram = histogram_scores(coarse[queries], coarse)
-    elsewhere = labels.cameras[queries][:, None] != labels.cameras[None, :]
-    not_itself = queries[:, None] != torch.arange(len(crops))[None, :]
-    search = partial(
-        _figures,
-        queries,
-        logits=logits,
-        histogram=histogram,
-        observed=observed,
-        parameters=parameters,
-        on_progress=on_progress,
-    )
+    settings = settings or EvaluationSettings()
+    searches = searches_of(crops)
+    plan = LiftingPlan(parameters, settings.nearby_from) if parameters and searches.seconds is not None else None
+    features = extract_features(model, searches.crops, settings.device, on_progress)
+    liftable = _score(model, features, _rows_to_score(searches, plan, settings), settings, on_progress)
+    fixed = baseline_scores(features, searches)
+    fixed |= {name: scores.of(searches.queries)[:, searches.gallery] for name, scores in liftable.items()}
+    if settings.random_weights:
+        fixed["random_weights"] = untrained_scores(model, searches, settings.device, on_progress)
+    timed = _timed(searches, plan, settings)
+
+    def measure(candidates: Tensor, where: str) -> dict[str, QueryOutcomes]:
+        ranked = _rank(
+            fixed=fixed,
+            liftable=liftable,
+            timed=timed,
+            plan=plan,
+            candidates=candidates,
+            where=where,
+            on_progress=on_progress,
+        )
+        labels = searches.query_labels, searches.gallery_labels
+        return {name: measure_queries(scores, *labels, candidates) for name, scores in ranked}
+
+    elsewhere = measure(searches.other_cameras(), "other cameras")
+    everywhere = measure(searches.all_cameras(), "all cameras")
+    distribution = score_distribution(liftable["appearance"], searches)
     return EvaluationReport(
-        other_cameras=search(elsewhere, stage="ranking other cameras"),
-        all_cameras=search(not_itself, stage="ranking all cameras"),
-        spread=_score_spread(logits, labels),
-        num_crops=len(crops),
+        dataset=crops.name if isinstance(crops, Dataset) else "crops",
+        other_cameras=_figures(elsewhere),
+        all_cameras=_figures(everywhere),
+        spread=distribution.spread,
+        impostor_thresholds=distribution.impostors,
+        num_crops=len(searches.crops),
+        lifting=None if plan is None else plan.parameters,
+        settings=settings,
+        drawings=EvaluationDrawings(_curves(everywhere), distribution.histogram),
     )
 
 
-@torch.no_grad()
-def extract_maps(model: Checkpoint, pixels: Tensor, on_progress: OnProgress | None = None) -> Tensor:
-    """Feature maps float32 [n, d, h, w] of uint8 crops [n, 3, input_height, input_width]."""
-    batches = _report_each(pixels.split(_CROPS_PER_BATCH), "extracting features", on_progress)
-    return torch.cat([model.extractor(batch) for batch in batches])
+def _rows_to_score(searches: Searches, plan: LiftingPlan | None, settings: EvaluationSettings) -> Tensor:
+    """The crops that are compared with all others."""
+    needs_gallery = settings.reranking is not None or (plan is not None and plan.nearby_from == "gallery")
+    return torch.arange(len(searches.crops)) if needs_gallery else searches.queries.sort().values
 
 
-@torch.no_grad()
-def score_all_pairs(model: Checkpoint, maps: Tensor, on_progress: OnProgress | None = None) -> Tensor:
-    """Logits [n, n] of all feature maps [n, d, h, w] against each other, in the precision that the service uses."""
-    precision = choose_precision("cpu")
-    scorer = BlockedScorer(FoldedMatcher.of(model.matcher, model.config, "cpu"), precision.compute)
-    stored = position_major(maps).to(precision.storage)
-    batches = _report_each(stored.split(_CROPS_PER_BATCH), "comparing all pairs", on_progress)
-    return torch.cat([scorer.score(batch, stored) for batch in batches])
-
-
-def lift_query(
-    query: int, gallery: Tensor, logits: Tensor, observed: Observations, parameters: LiftingParameters
-) -> Tensor:
-    """Lifted scores [n] of one crop against those of a gallery; minus infinity for all others.
-
-    Args:
-        query: number of the crop.
-        gallery: bool [n], the candidates of this search, for scores and pivots alike; not the query.
-        logits: [n, n] of all pairs.
-        observed: cameras and times of all crops.
-        parameters: of the lifting.
-    """
-    searched = torch.cat((torch.tensor([query]), _find_nearby(query, observed, parameters.tau_seconds)))
-    candidates = Candidates(
-        ids=[f"{number:08d}" for number in torch.nonzero(gallery).flatten().tolist()],
-        cameras=observed.labels.cameras[gallery],
-        seconds=observed.seconds[gallery],
-    )
-    found = lift_scores(logits[query][gallery].sigmoid(), logits[searched][:, gallery], candidates, parameters)
-    scores = torch.full(gallery.shape, float("-inf"), dtype=torch.float64)
-    scores[gallery] = found.scores
-    return scores
-
-
-def _find_nearby(query: int, observed: Observations, tau_seconds: float) -> Tensor:
-    """Crops of the query's camera within tau of it, the closest first, without the query."""
-    distances = (observed.seconds - observed.seconds[query]).abs()
-    is_nearby = (observed.labels.cameras == observed.labels.cameras[query]) & (distances < tau_seconds)
-    is_nearby[query] = False
-    nearby = torch.nonzero(is_nearby).flatten()
-    return nearby[distances[nearby].argsort(stable=True)][:_MAX_NEARBY]
-
-
-def _figures(
-    queries: Tensor,
-    galleries: Tensor,
-    *,
-    logits: Tensor,
-    histogram: Tensor,
-    observed: Observations,
-    parameters: LiftingParameters,
-    stage: str,
+def _score(
+    model: Checkpoint,
+    features: CropFeatures,
+    rows: Tensor,
+    settings: EvaluationSettings,
     on_progress: OnProgress | None,
-) -> Figures:
-    """Figures of queries [q] that each search its own gallery, bool [q, n]."""
-    labels = observed.labels
-    query_labels = CropLabels(labels.persons[queries], labels.cameras[queries])
-    lifted = [
-        lift_query(query, gallery, logits, observed, parameters)
-        for query, gallery in _report_each(list(zip(queries.tolist(), galleries, strict=True)), stage, on_progress)
-    ]
-
-    def measure(scores: Tensor) -> RetrievalMetrics:
-        return retrieval_metrics(scores.masked_fill(~galleries, float("-inf")), query_labels, labels)
-
-    return Figures(measure(histogram), measure(logits[queries]), measure(torch.stack(lifted)))
+) -> dict[str, PairScores]:
+    """Appearance scores and, where wanted, re-ranked ones: what can be lifted."""
+    if settings.score_by == "matching":
+        appearance = match_pairs(model, features.maps, rows, settings.device, on_progress)
+    else:
+        appearance = compare_pooled(features.pooled, rows)
+    if settings.reranking is None:
+        return {"appearance": appearance}
+    return {"appearance": appearance, "reranked": rerank_pairs(appearance, settings.reranking)}
 
 
-def _check_labels(crops: Sequence[LabelledCrop]) -> None:
-    cameras, persons = {crop.camera_id for crop in crops}, {crop.person_id for crop in crops}
-    for what, names in (("camera", cameras), ("person", persons)):
-        if len(names) < 2:
-            raise ValueError(f"all {len(crops)} crops are of one {what} {sorted(names)}; give crops of two or more")
+def _timed(searches: Searches, plan: LiftingPlan | None, settings: EvaluationSettings) -> dict[str, Searches]:
+    """The searches with the times by which they are lifted, by what is added to the ranking's name."""
+    if plan is None:
+        return {}
+    if settings.shuffle_times_seed is None:
+        return {"": searches}
+    return {"": searches, "_shuffled": shuffle_times(searches, settings.shuffle_times_seed)}
 
 
-def _report_each(items: Sequence[_Item], stage: str, on_progress: OnProgress | None) -> Iterator[_Item]:
-    """The items, each reported as done when the next one is asked for."""
-    for done, item in enumerate(items, start=1):
-        yield item
-        if on_progress is not None:
-            on_progress(stage, done, len(items))
+def _rank(
+    *,
+    fixed: Mapping[str, Tensor],
+    liftable: Mapping[str, PairScores],
+    timed: Mapping[str, Searches],
+    plan: LiftingPlan | None,
+    candidates: Tensor,
+    where: str,
+    on_progress: OnProgress | None,
+) -> Iterator[tuple[str, Tensor]]:
+    """Scores [q, g] of every ranking by name, one after the other: those of a whole benchmark take half a GB each."""
+    yield from fixed.items()
+    for name, scores in liftable.items():
+        for addition, searches in timed.items():
+            assert plan is not None
+            lifted = _LIFTED[name] + addition
+            stage = f"{lifted.replace('_', ', ')}, {where}"
+            yield lifted, lift_searches(scores, searches, candidates, plan, stage=stage, on_progress=on_progress)
 
 
-def _score_spread(logits: Tensor, labels: CropLabels) -> ScoreSpread:
-    is_same = labels.persons[:, None] == labels.persons[None, :]
-    other_camera = labels.cameras[:, None] != labels.cameras[None, :]
-    probabilities = logits.sigmoid()
-    return ScoreSpread(_percentiles(probabilities[is_same & other_camera]), _percentiles(probabilities[~is_same]))
+def _figures(outcomes: Mapping[str, QueryOutcomes]) -> Figures:
+    return Figures(**{name: summarise(found) for name, found in outcomes.items()})
 
 
-def _percentiles(values: Tensor) -> tuple[float, ...]:
-    # By sorting: torch.quantile refuses more than 16 million values.
-    ordered = values.sort().values
-    return tuple(round(float(ordered[int(share * (len(ordered) - 1))]), 5) for share in (0.05, 0.5, 0.95))
-
-
-def _number(names: Sequence[str]) -> Tensor:
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    return torch.tensor([numbers[name] for name in names], dtype=torch.int64)
-
-
-def _first_of_each(names: Sequence[str]) -> Tensor:
-    first: dict[str, int] = {}
-    for number, name in enumerate(names):
-        first.setdefault(name, number)
-    return torch.tensor(list(first.values()), dtype=torch.int64)
+def _curves(outcomes: Mapping[str, QueryOutcomes]) -> dict[str, tuple[float, ...]]:
+    return {name: tuple(matching_curve(found, _CURVE_LENGTH).tolist()) for name, found in outcomes.items()}

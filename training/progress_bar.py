@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from training.evaluate import OnProgress
+from training.evaluation.progress import OnProgress
 
 
 @contextmanager

@@ -1,107 +1,129 @@
-"""Recipes: everything that decides a training run, as a value."""
+"""The recipes: functions that return a value which decides a whole training run."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 from model.config import ModelConfig
-from training.augmentation import Augmentation
+from training.augmentation.settings import PAPER_AUGMENTATION, STRONG_AUGMENTATION, Augmentation, Covering
+from training.learning_rate import StepDecay, WarmupCosine
+from training.losses.contrastive import ContrastiveSettings
+from training.objectives.build_objective import ObjectiveSettings
+from training.objectives.class_memory_matching import ClassMemoryMatching
+from training.objectives.classification import Classification
+from training.objectives.pairwise_matching import PairwiseMatching
+from training.optimization import OptimizerSettings
+from training.recipe import Recipe, Stage
+from training.sampling.balanced import BalancedSampling
+from training.sampling.graph import GraphSampling
+from training.sampling.shuffled import ShuffledSampling
+from training.sources.drawn_networks import DrawnNetworks, NetworkPlan
+from training.sources.fresh_renderings import FreshRenderings
 from training.synthetic.walks import Traffic
 
 # Few crops of each walk: for the same number of crops, more people.
 _VARIED = Traffic(seconds_between_groups=25.0, fewest_crops=2, most_crops=4)
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkPlan:
-    """Which synthetic network to draw; see `SyntheticNetwork`."""
-
-    seed: int
-    num_people: int
-    num_cameras: int
-    traffic: Traffic = field(default_factory=Traffic)
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A part of a run with one input size and one course of the learning rate.
-
-    Attributes:
-        input_height, input_width: of the crops.
-        steps: batches.
-        persons_per_batch, crops_per_person: their product is the batch size.
-        classes_per_step: at most so many classes of the memory are scored in a step; the paper scores all.
-        learning_rate: the highest; reached after `warmup_steps`, then a cosine down to zero.
-    """
-
-    input_height: int
-    input_width: int
-    steps: int
-    persons_per_batch: int
-    crops_per_person: int
-    classes_per_step: int
-    learning_rate: float
-    warmup_steps: int
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """A training run.
-
-    Attributes:
-        name: of the recipe.
-        model_config: of the result; the last stage has its input size.
-        networks: what is trained on, all different people.
-        validation: never trained on.
-        stages: one after the other, on the same weights.
-        gamma: of the focal loss.
-        imagenet_weights: start with torchvision's backbone trained on ImageNet, as the paper does; else from scratch.
-        contrastive_loss_weight: of an auxiliary contrastive loss on the backbone's features, averaged in stripes; 0 for
-            none. The paper has none: it starts from ImageNet weights, where QAConv alone learns at once.
-        crop_height, crop_width: size at which crops are kept in memory.
-        seed: of weights, batches and augmentation.
-    """
-
-    name: str
-    model_config: ModelConfig
-    networks: tuple[NetworkPlan, ...]
-    validation: NetworkPlan
-    stages: tuple[Stage, ...]
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    gamma: float = 2.0
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    largest_gradient_norm: float = 10.0
-    imagenet_weights: bool = False
-    contrastive_loss_weight: float = 0.0
-    crop_height: int = 256
-    crop_width: int = 96
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        last = self.stages[-1]
-        if (last.input_height, last.input_width) != (self.model_config.input_height, self.model_config.input_width):
-            raise ValueError(
-                f"the last stage trains at {last.input_height}x{last.input_width}, the model takes "
-                f"{self.model_config.input_height}x{self.model_config.input_width}: give both the same size"
-            )
+_VALIDATION = NetworkPlan(seed=9001, num_people=60, num_cameras=6)
+_NETWORKS = DrawnNetworks(
+    tuple(NetworkPlan(100 + index, num_people=100, num_cameras=8, traffic=_VARIED) for index in range(14))
+)
 
 
 def synthetic_resnet18() -> Recipe:
-    """The checkpoint that comes with the project: from scratch on synthetic people, within an hour on one CPU core.
+    """The checkpoint that comes with the project: from scratch, on people who are rendered while it trains.
 
-    Without ImageNet weights the paper's learning rates (0.001 and 0.01) are too low; 0.05 for all layers with a warm-up
-    and a cosine trains well. Most steps run on small crops, which cost a sixth; the last stage adapts to the full size.
+    Every pair of a batch is matched, so that negatives are fresh; batches are random at first and then of people who
+    look alike. Without ImageNet weights the paper's learning rates (0.001 and 0.01) are too low; 0.05 for all layers
+    with a warm-up and a cosine trains well. Most steps run on small crops, which cost a quarter; the last stage adapts
+    to the full size.
     """
+    similar_people = GraphSampling(16, 4, persons_per_graph=400, batches_per_graph=60)
     return Recipe(
         name="synthetic_resnet18",
-        model_config=ModelConfig(backbone="resnet18", final_layer="layer3", channels=128, neck_batch_norm=True),
-        networks=tuple(NetworkPlan(100 + index, num_people=100, num_cameras=8, traffic=_VARIED) for index in range(14)),
-        validation=NetworkPlan(seed=9001, num_people=60, num_cameras=6),
-        stages=(
-            Stage(192, 64, 2900, 16, 4, 192, 0.05, 120),
-            Stage(384, 128, 240, 16, 4, 96, 0.01, 20),
+        model_config=ModelConfig(
+            input_height=256, input_width=128, backbone="resnet18", final_layer="layer3", neck_batch_norm=True
         ),
-        contrastive_loss_weight=1.0,
+        source=FreshRenderings(seed=100),
+        validation=_VALIDATION,
+        stages=(
+            Stage(192, 64, 8, BalancedSampling(16, 4), WarmupCosine(0.05, 120), 150),
+            Stage(192, 64, 12, similar_people, WarmupCosine(0.05, 20), 150),
+            Stage(256, 128, 3, similar_people, WarmupCosine(0.01, 20), 80),
+        ),
+        objective=PairwiseMatching(triplet_margin=8.0),
+        augmentation=STRONG_AUGMENTATION,
+        optimizer=OptimizerSettings(backbone_rate_share=1.0, largest_gradient_norm=10.0),
+        contrastive=ContrastiveSettings(weight=1.0),
+    )
+
+
+def synthetic_class_memory() -> Recipe:
+    """From scratch on people drawn once, against the class memory: how the first shipped checkpoint was trained."""
+    memory = ClassMemoryMatching(takes_batch="before", classes_per_step=192)
+    return Recipe(
+        name="synthetic_class_memory",
+        model_config=ModelConfig(backbone="resnet18", final_layer="layer3", neck_batch_norm=True),
+        source=_NETWORKS,
+        validation=_VALIDATION,
+        stages=(
+            Stage(192, 64, 29, BalancedSampling(16, 4), WarmupCosine(0.05, 120), 100),
+            Stage(384, 128, 2, BalancedSampling(16, 4), WarmupCosine(0.01, 20), 120),
+        ),
+        objective=memory,
+        optimizer=OptimizerSettings(backbone_rate_share=1.0, largest_gradient_norm=10.0),
+        contrastive=ContrastiveSettings(weight=1.0),
+    )
+
+
+def paper_qaconv() -> Recipe:
+    """Liao & Shao 2020, Section 5.1: ResNet-50 up to layer 3, class memory with replacement, focal loss, random block.
+
+    Give it a dataset, and ImageNet weights: from scratch its learning rates are too low.
+    """
+    return _paper("paper_qaconv", ClassMemoryMatching())
+
+
+def paper_qaconv_moving_average() -> Recipe:
+    """The same with the moving average that the paper compares its memory with."""
+    return _paper("paper_qaconv_moving_average", ClassMemoryMatching(momentum=0.5))
+
+
+def paper_qaconv_random_erasing() -> Recipe:
+    """The same with random erasing in place of random block (Zhong et al., AAAI 2020)."""
+    erasing = replace(PAPER_AUGMENTATION, covering=Covering(block_share=0.0, erasing_share=0.5))
+    return replace(paper_qaconv(), name="paper_qaconv_random_erasing", augmentation=erasing)
+
+
+def paper_softmax() -> Recipe:
+    """Table 2's softmax cross-entropy on pooled features."""
+    return _paper("paper_softmax", Classification())
+
+
+def paper_arc() -> Recipe:
+    """Table 2's arc loss on pooled features."""
+    return _paper("paper_arc", Classification(loss="arc"))
+
+
+def paper_centre() -> Recipe:
+    """Table 2's centre loss, with cross-entropy, on pooled features."""
+    return _paper("paper_centre", Classification(centre_weight=0.003))
+
+
+def paper_pooled_memory() -> Recipe:
+    """Table 2's class memory on the cosine of pooled features."""
+    return _paper("paper_pooled_memory", ClassMemoryMatching(compares="pooled_features"))
+
+
+def graph_qaconv() -> Recipe:
+    """Liao & Shao, CVPR 2022: graph sampling, hard triplets and pairwise matching, in a quarter of the epochs.
+
+    The model is their later code's: a 3×3 neck with batch normalisation and one head for both directions.
+    """
+    later = ModelConfig(neck_kernel_size=3, neck_batch_norm=True, shared_head=True)
+    return replace(
+        _paper("graph_qaconv", PairwiseMatching()),
+        model_config=later,
+        stages=(Stage(384, 128, 15, GraphSampling(16, 4), StepDecay(0.005, 10)),),
+        optimizer=OptimizerSettings(largest_gradient_norm=8.0),
     )
 
 
@@ -112,13 +134,40 @@ def tiny() -> Recipe:
         model_config=ModelConfig(
             input_height=64, input_width=32, backbone="resnet18", final_layer="layer2", channels=32
         ),
-        networks=(NetworkPlan(seed=1, num_people=12, num_cameras=3, traffic=_VARIED),),
+        source=DrawnNetworks((NetworkPlan(seed=1, num_people=12, num_cameras=3, traffic=_VARIED),), 64, 32),
         validation=NetworkPlan(seed=2, num_people=4, num_cameras=2, traffic=_VARIED),
-        stages=(Stage(64, 32, 30, 4, 4, 12, 0.02, 5),),
-        contrastive_loss_weight=1.0,
-        crop_height=64,
-        crop_width=32,
+        stages=(Stage(64, 32, 3, BalancedSampling(4, 4), WarmupCosine(0.02, 5), 10),),
+        objective=ClassMemoryMatching(takes_batch="before"),
+        optimizer=OptimizerSettings(backbone_rate_share=1.0, largest_gradient_norm=10.0),
+        contrastive=ContrastiveSettings(weight=1.0),
     )
 
 
-RECIPES: Mapping[str, Callable[[], Recipe]] = {recipe.__name__: recipe for recipe in (synthetic_resnet18, tiny)}
+def _paper(name: str, objective: ObjectiveSettings, augmentation: Augmentation = PAPER_AUGMENTATION) -> Recipe:
+    return Recipe(
+        name=name,
+        model_config=ModelConfig(),
+        source=_NETWORKS,
+        validation=_VALIDATION,
+        stages=(Stage(384, 128, 60, ShuffledSampling(32), StepDecay()),),
+        objective=objective,
+        augmentation=augmentation,
+    )
+
+
+RECIPES: Mapping[str, Callable[[], Recipe]] = {
+    recipe.__name__: recipe
+    for recipe in (
+        synthetic_resnet18,
+        synthetic_class_memory,
+        paper_qaconv,
+        paper_qaconv_moving_average,
+        paper_qaconv_random_erasing,
+        paper_softmax,
+        paper_arc,
+        paper_centre,
+        paper_pooled_memory,
+        graph_qaconv,
+        tiny,
+    )
+}

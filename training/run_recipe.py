@@ -1,8 +1,9 @@
-"""A whole training run: draw, train, evaluate on people never seen, and say in the checkpoint how it came about."""
+"""A whole training run: get crops, train, evaluate on people never seen, and say how the checkpoint came about."""
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -10,11 +11,23 @@ import torch
 
 from model.checkpoint import Checkpoint, create_checkpoint
 from model.temporal_lifting import LiftingParameters
-from training.datasets.crop_pixels import CropPixels, join_crop_pixels, read_crop_pixels
-from training.evaluate import EvaluationReport, OnProgress, evaluate
-from training.recipes import NetworkPlan, Recipe
-from training.synthetic.network import SyntheticNetwork
-from training.trainer import StepReport, train
+from training.datasets.crop_pixels import read_crop_pixels
+from training.distributed import process_number
+from training.evaluate import EvaluationReport, EvaluationSettings, evaluate
+from training.objectives.build_objective import compares_pooled_features
+from training.precision import choose_device
+from training.recipe import Recipe
+from training.run_folder import RunFolder
+from training.run_observer import OnValidation, RunObserver
+from training.sources.drawn_networks import DrawnNetworks, OnProgress, build_network, draw_networks
+from training.sources.fresh_renderings import FreshCrops, FreshRenderings
+from training.sources.named_dataset import NamedDataset, read_named_dataset
+from training.sources.training_crops import TrainingCrops
+from training.synthetic.crop import render_fresh_crop
+from training.trainer import OnStep, train
+
+# Validation crops are kept at this size, which is between those of the usual stages.
+_VALIDATION_SIZE = (256, 128)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,62 +41,89 @@ class FinishedRun:
 def run_recipe(
     recipe: Recipe,
     num_processes: int,
-    on_drawn: Callable[[int, int], None],
-    on_step: Callable[[StepReport, Checkpoint], None],
-    on_evaluation: OnProgress | None = None,
-) -> FinishedRun:
-    """Run a recipe from its seed to a checkpoint ready to be saved.
+    *,
+    on_progress: OnProgress,
+    on_step: OnStep,
+    on_validation: OnValidation,
+    folder: RunFolder | None = None,
+) -> FinishedRun | None:
+    """Run a recipe from its seed, or from where it was stopped, to a checkpoint ready to be saved.
 
     Args:
         recipe: what to do.
-        num_processes: that draw crops; training itself uses PyTorch's threads.
-        on_drawn: called with the number of training networks drawn so far and of all.
-        on_step: see `train`.
-        on_evaluation: see `evaluate`.
+        num_processes: that draw or read crops beforehand; training itself uses PyTorch's threads.
+        on_progress: called with what is being done, how much of it is done, and of how much.
+        on_step: called after every step.
+        on_validation: called after every epoch.
+        folder: where state, checkpoints and TensorBoard's log are kept; None for nowhere.
+
+    Returns:
+        What came of it; None in joined processes but the first.
 
     Raises:
         ImageNetWeightsUnavailable: the recipe asks for them and they cannot be downloaded.
+        NonFiniteLoss: training ran away.
+        OSError, ValueError: crops cannot be read, or the recipe does not fit them, the folder or the machine.
     """
     if recipe.imagenet_weights:
         # Brings them into torchvision's cache, or fails now and not after minutes of drawing.
         create_checkpoint(recipe.name, recipe.model_config, imagenet_weights=True)
-    crops = draw_training_crops(recipe, num_processes, on_drawn)
-    started = time.monotonic()
-    model = train(recipe, crops, on_step)
-    seconds = time.monotonic() - started
-    report = evaluate(model, build_network(recipe.validation), LiftingParameters(), on_evaluation)
-    provenance = describe_run(recipe, len(crops), crops.num_persons, seconds, report)
-    return FinishedRun(replace(model, provenance=provenance), report)
+    with open_source(recipe, num_processes, on_progress) as crops:
+        validation = read_crop_pixels(build_network(recipe.validation), *_VALIDATION_SIZE, num_processes)
+        started = time.monotonic()
+        with closing(RunObserver(recipe, validation, folder, on_step, on_validation)) as observer:
+            state_path = folder.state_path if folder is not None else None
+            model = train(recipe, crops, observer.observe_step, observer.observe_epoch, state_path)
+        seconds = time.monotonic() - started
+        data = _describe_data(recipe, crops)
+    if process_number() != 0:
+        return None
+    settings = evaluation_settings(recipe)
+    report = evaluate(model, build_network(recipe.validation), LiftingParameters(), on_progress, settings)
+    return FinishedRun(replace(model, provenance=describe_run(recipe, data, seconds, report)), report)
 
 
-def build_network(plan: NetworkPlan) -> SyntheticNetwork:
-    """The synthetic network of a plan, beginning at time 0."""
-    return SyntheticNetwork(plan.seed, plan.num_people, plan.num_cameras, traffic=plan.traffic)
+@contextmanager
+def open_source(recipe: Recipe, num_processes: int, on_progress: OnProgress) -> Iterator[TrainingCrops]:
+    """The crops of a recipe's source, drawn or read; renderings only with the first step."""
+    source = recipe.source
+    match source:
+        case DrawnNetworks():
+            yield draw_networks(source, num_processes, on_progress)
+        case NamedDataset():
+            yield read_named_dataset(source, num_processes, on_progress)
+        case FreshRenderings():
+            with closing(FreshCrops(source, render_fresh_crop, on_progress)) as fresh:
+                yield fresh
 
 
-def draw_training_crops(recipe: Recipe, num_processes: int, on_drawn: Callable[[int, int], None]) -> CropPixels:
-    """The crops of all training networks of a recipe."""
-    parts = []
-    for number, plan in enumerate(recipe.networks):
-        network = build_network(plan)
-        parts.append(read_crop_pixels(network, recipe.crop_height, recipe.crop_width, num_processes))
-        on_drawn(number + 1, len(recipe.networks))
-    return join_crop_pixels(parts)
+def evaluation_settings(recipe: Recipe) -> EvaluationSettings:
+    """The usual, by what was trained: a recipe on pooled features leaves its matcher as it was at random."""
+    return EvaluationSettings(score_by="pooled_cosine" if compares_pooled_features(recipe.objective) else "matching")
 
 
 def describe_run(
-    recipe: Recipe, num_crops: int, num_people: int, seconds: float, report: EvaluationReport
+    recipe: Recipe, data: dict[str, object], seconds: float, report: EvaluationReport
 ) -> dict[str, object]:
     """Provenance as JSON values: recipe, data, machine, versions and figures."""
+    device = choose_device(recipe.device)
+    hardware = f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+    if device.type == "cuda":
+        hardware = torch.cuda.get_device_name(device)
     return {
         "recipe": asdict(recipe),
-        "data": {
-            "source": "synthetic camera network, no real person",
-            "num_people": num_people,
-            "num_crops": num_crops,
-        },
+        "data": data,
         "training_seconds": round(seconds),
-        "hardware": f"{platform.machine()} CPU, {torch.get_num_threads()} threads",
+        "hardware": hardware,
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
         "validation": report.to_json_values(),
+    }
+
+
+def _describe_data(recipe: Recipe, crops: TrainingCrops) -> dict[str, object]:
+    source = recipe.source
+    return {
+        "source": source.dataset if isinstance(source, NamedDataset) else "synthetic camera network, no real person",
+        "num_people": crops.num_people,
+        "num_crops": crops.num_crops,
     }

@@ -1,150 +1,238 @@
-"""Trains a recipe: stages, and in each load, loop, step, report."""
+"""Trains a recipe: stages, in each epochs, and in each load, loop, step, report, save."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from math import cos, pi
-from typing import NamedTuple
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Generator, Tensor, nn
-from torch.nn import functional
+from torch import Generator, Tensor
 
 from model.checkpoint import Checkpoint, create_checkpoint
-from training.augmentation import augment
-from training.batches import balanced_batches
-from training.class_memory import ClassMemory, score_against_classes
-from training.datasets.crop_pixels import CropPixels
-from training.losses import contrastive_loss, focal_matching_loss
-from training.recipes import Recipe, Stage
+from training.augmentation.augment import augment
+from training.crop_scoring import score_crops
+from training.distributed import (
+    average_gradients,
+    gather_rows,
+    own_part,
+    parallel_network,
+    process_number,
+)
+from training.learning_rate import learning_rate
+from training.losses.contrastive import stripe_contrastive_loss
+from training.network_outputs import NetworkOutputs, TrainedNetwork
+from training.objectives.build_objective import build_objective, compares_pooled_features
+from training.objectives.objective import BatchLoss, LossPart
+from training.optimization import build_optimizer, limit_gradients, new_parameters, set_learning_rate
+from training.precision import autocast, check_precision, choose_device, gradient_scaler, product_dtype
+from training.recipe import Recipe
 from training.resizing import resize_model
+from training.sampling.build_batches import build_batches, steps_of_an_epoch
+from training.sources.training_crops import TrainingCrops
+from training.step_report import StepReport
+from training.training_state import (
+    TrainingState,
+    read_training_state,
+    restore,
+    save_training_state,
+)
 
-# Horizontal stripes that features are averaged in for the contrastive loss: head, torso, thighs, legs.
-_NUM_STRIPES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class StepReport:
-    """What a training step did; losses are of its batch."""
-
-    stage: int
-    step: int
-    matching_loss: float
-    contrastive_loss: float
-    learning_rate: float
+# Purposes of random generators: parts of their seeds.
+_WEIGHTS, _BATCHES, _CROPS = range(3)
 
 
-class _StageState(NamedTuple):
-    """What the steps of a stage read and change."""
-
-    recipe: Recipe
-    stage: Stage
-    model: Checkpoint
-    memory: ClassMemory
-    optimizer: torch.optim.Optimizer
-    random: Generator
+class NonFiniteLoss(RuntimeError):  # noqa: N818 (says what is the case)
+    """The loss of a batch is not a number, or infinite; says of which."""
 
 
-OnStep = Callable[[StepReport, Checkpoint], None]
+OnStep = Callable[[StepReport], None]
+# Called after every epoch, before the state is saved, with the number of the stage, how many of its epochs and how many
+# steps of the run are over, and the model, which it must leave as it was.
+OnEpoch = Callable[[int, int, int, Checkpoint], None]
 
 
-def train(recipe: Recipe, crops: CropPixels, on_step: OnStep | None = None) -> Checkpoint:
+def train(
+    recipe: Recipe,
+    crops: TrainingCrops,
+    on_step: OnStep | None = None,
+    on_epoch: OnEpoch | None = None,
+    state_path: Path | None = None,
+) -> Checkpoint:
     """Train from random weights, or from those of ImageNet if the recipe says so.
 
     Args:
-        recipe: everything but the pixels.
-        crops: the training crops.
-        on_step: called after every step with the model in training mode; may save or evaluate it, if it
-            brings it back to training mode.
+        recipe: everything but the crops.
+        crops: that are trained on.
+        on_step: called after every step; of joined processes only in the first, as the next.
+        on_epoch: called after every epoch.
+        state_path: where the state is kept; if the file is there, training goes on from it.
 
     Returns:
-        The model in inference mode, without provenance.
+        The model in inference mode on the CPU, without provenance.
 
     Raises:
         ImageNetWeightsUnavailable: the recipe asks for them and they cannot be downloaded.
+        NonFiniteLoss: training ran away.
+        TrainingStateError: the file at `state_path` is not of this run.
+        ValueError: the recipe does not fit the machine or the crops.
     """
-    torch.manual_seed(recipe.seed)
-    random = torch.Generator().manual_seed(recipe.seed)
+    device = choose_device(recipe.device)
+    check_precision(recipe.precision, device)
+    saved = read_training_state(recipe, state_path) if state_path is not None and state_path.exists() else None
+    torch.manual_seed(_seed(recipe, _WEIGHTS))
     model = create_checkpoint(recipe.name, recipe.model_config, recipe.imagenet_weights)
+    step = 0
     for number, stage in enumerate(recipe.stages):
-        model = resize_model(model, stage.input_height, stage.input_width)
-        state = _begin_stage(recipe, stage, model, crops.num_persons, random)
-        for report in _run_stage(state, number, crops):
-            if on_step is not None:
-                on_step(report, model)
-    model.extractor.eval()
-    model.matcher.eval()
+        if saved is not None and number < saved.stage:
+            continue
+        state = _begin_stage(recipe, number, model, int(crops.persons.max()) + 1, device=device, step=step)
+        if saved is not None and number == saved.stage:
+            restore(saved, state)
+        for _ in range(state.epoch, stage.epochs):
+            _run_epoch(recipe, state, crops, on_step)
+            _end_epoch(recipe, state, on_epoch, state_path)
+        model, step = state.model, state.step
+    model.extractor.cpu().eval()
+    model.matcher.cpu().eval()
     return model
 
 
-def _begin_stage(recipe: Recipe, stage: Stage, model: Checkpoint, num_persons: int, random: Generator) -> _StageState:
-    model.extractor.to(memory_format=torch.channels_last).train()
-    model.matcher.train()
-    config = model.config
-    memory = ClassMemory(num_persons, (config.channels, config.map_height, config.map_width))
-    return _StageState(recipe, stage, model, memory, _build_optimizer(recipe, model), random)
+def _begin_stage(
+    recipe: Recipe, number: int, model: Checkpoint, num_classes: int, *, device: torch.device, step: int
+) -> TrainingState:
+    stage = recipe.stages[number]
+    torch.manual_seed(_seed(recipe, _WEIGHTS, 1 + number))
+    model = resize_model(model, stage.input_height, stage.input_width)
+    model.extractor.to(device).to(memory_format=torch.channels_last).train()
+    model.matcher.to(device).train()
+    objective = build_objective(recipe.objective, model, num_classes).to(device)
+    if compares_pooled_features(recipe.objective):
+        # They have no part in the loss, and data-parallel training waits for the gradients of whatever has one.
+        model.extractor.neck.requires_grad_(False)
+        model.matcher.requires_grad_(False)
+    network = parallel_network(TrainedNetwork(model.extractor))
+    optimizer = build_optimizer(recipe.optimizer, model, objective)
+    scaler = gradient_scaler(recipe.precision, device)
+    return TrainingState(number, 0, step, model, network, objective, optimizer, scaler)
 
 
-def _run_stage(state: _StageState, number: int, crops: CropPixels) -> Iterator[StepReport]:
-    stage, random = state.stage, state.random
+def _run_epoch(recipe: Recipe, state: TrainingState, crops: TrainingCrops, on_step: OnStep | None) -> None:
+    stage = recipe.stages[state.stage]
+    steps = stage.steps_per_epoch or steps_of_an_epoch(stage.sampling, crops.persons)
+    batch_random = _generator(recipe, _BATCHES, state.stage, state.epoch)
+    crop_random = _generator(recipe, _CROPS, state.stage, state.epoch, process_number())
+
+    def score(chosen: Tensor) -> Tensor:
+        pixels = crops.read(chosen)
+        return score_crops(
+            state.model,
+            pixels,
+            pixels,
+            compares_pooled_features=compares_pooled_features(recipe.objective),
+            precision=recipe.precision,
+        )
+
+    crops.go_to_step(state.step)
+    batches = build_batches(stage.sampling, crops.persons, score, batch_random)
+    began = time.monotonic()
+    for step_of_epoch, chosen in enumerate(islice(batches, steps)):
+        rate = learning_rate(stage.schedule, state.epoch * steps + step_of_epoch, stage.epochs * steps, steps)
+        set_learning_rate(state.optimizer, recipe.optimizer, rate)
+        own = own_part(chosen)
+        loss = _compute_loss(recipe, state, crops, own, crop_random=crop_random, batch_random=batch_random)
+        total = float(loss.total.detach())
+        if not np.isfinite(total):
+            raise NonFiniteLoss(_describe_non_finite(state, step_of_epoch, total, crops.describe(own)))
+        _update(recipe, state, loss.total)
+        state.step += 1
+        crops.go_to_step(state.step)
+        now = time.monotonic()
+        if on_step is not None and process_number() == 0:
+            speed = len(chosen) / (now - began)
+            on_step(_report(state, step_of_epoch + 1, steps, loss, rate=rate, crops_per_second=speed))
+        began = now
+
+
+def _compute_loss(
+    recipe: Recipe,
+    state: TrainingState,
+    crops: TrainingCrops,
+    own: Tensor,
+    *,
+    crop_random: Generator,
+    batch_random: Generator,
+) -> BatchLoss:
+    """The loss of the whole batch, of which this process runs its `own` crops through the network."""
+    stage, device = recipe.stages[state.stage], next(state.model.extractor.parameters()).device
     size = (stage.input_height, stage.input_width)
-    pixels, persons = torch.from_numpy(crops.pixels), torch.from_numpy(crops.persons)
-    batches = balanced_batches(persons, stage.persons_per_batch, stage.crops_per_person, random)
-    for step, chosen in zip(range(stage.steps), batches, strict=False):
-        rate = learning_rate(stage, step)
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate
-        changed = augment(pixels[chosen], size, state.recipe.augmentation, random)
-        matching, contrast = _compute_losses(state, changed, persons[chosen])
-        _update(state, matching + state.recipe.contrastive_loss_weight * contrast)
-        yield StepReport(number, step, float(matching.detach()), float(contrast.detach()), rate)
+    changed = augment(crops.read(own).to(device), size, recipe.augmentation, crop_random)
+    with autocast(recipe.precision, device):
+        outputs = state.network(changed.contiguous(memory_format=torch.channels_last))
+    outputs = NetworkOutputs(
+        gather_rows(outputs.features.float()), gather_rows(outputs.maps), product_dtype(recipe.precision)
+    )
+    persons = gather_rows(crops.persons[own].to(device))
+    loss: BatchLoss = state.objective(outputs, persons, batch_random)
+    if recipe.contrastive.weight:
+        contrastive = stripe_contrastive_loss(outputs.features, persons, recipe.contrastive)
+        part = LossPart("contrastive", contrastive.detach())
+        loss = BatchLoss(loss.total + recipe.contrastive.weight * contrastive, (*loss.parts, part), loss.accuracy)
+    return loss
 
 
-def learning_rate(stage: Stage, step: int) -> float:
-    """The rate of a step: a linear warm-up, then a cosine to zero at the stage's end."""
-    if step < stage.warmup_steps:
-        return stage.learning_rate * (step + 1) / stage.warmup_steps
-    progress = (step - stage.warmup_steps) / max(1, stage.steps - stage.warmup_steps)
-    return stage.learning_rate * 0.5 * (1 + cos(pi * progress))
+def _update(recipe: Recipe, state: TrainingState, loss: Tensor) -> None:
+    state.optimizer.zero_grad(set_to_none=True)
+    state.scaler.scale(loss).backward()
+    average_gradients(_outside_the_network(state))
+    state.scaler.unscale_(state.optimizer)
+    limit_gradients(state.optimizer, recipe.optimizer)
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
 
 
-def _build_optimizer(recipe: Recipe, model: Checkpoint) -> torch.optim.Optimizer:
-    parameters = [*model.extractor.parameters(), *model.matcher.parameters()]
-    return torch.optim.SGD(
-        parameters, lr=0.0, momentum=recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
+def _outside_the_network(state: TrainingState) -> list[torch.nn.Parameter]:
+    in_network = {id(parameter) for parameter in state.network.parameters()}
+    return [parameter for parameter in new_parameters(state.model, state.objective) if id(parameter) not in in_network]
+
+
+def _end_epoch(recipe: Recipe, state: TrainingState, on_epoch: OnEpoch | None, state_path: Path | None) -> None:
+    state.epoch += 1
+    if process_number() != 0:
+        return
+    if on_epoch is not None:
+        on_epoch(state.stage, state.epoch, state.step, state.model)
+    if state_path is not None:
+        save_training_state(state, recipe, state_path)
+
+
+def _report(
+    state: TrainingState, step_of_epoch: int, steps: int, loss: BatchLoss, *, rate: float, crops_per_second: float
+) -> StepReport:
+    return StepReport(
+        stage=state.stage,
+        epoch=state.epoch,
+        step=state.step,
+        step_of_epoch=step_of_epoch,
+        steps=steps,
+        loss=float(loss.total.detach()),
+        parts=tuple((part.name, float(part.value)) for part in loss.parts),
+        accuracy=float(loss.accuracy),
+        learning_rate=rate,
+        crops_per_second=crops_per_second,
     )
 
 
-def _compute_losses(state: _StageState, crops: Tensor, persons: Tensor) -> tuple[Tensor, Tensor]:
-    """Matching and contrastive loss of a batch; the memory takes its feature maps."""
-    # bfloat16 is several times faster than float32 on CPUs with its instructions, and right everywhere.
-    with torch.autocast("cpu", torch.bfloat16):
-        features, maps = _forward(state.model, crops.contiguous(memory_format=torch.channels_last))
-    kept = state.memory.replace(maps, persons)
-    classes = state.memory.choose_classes(persons, state.stage.classes_per_step, state.random)
-    matcher = state.model.matcher
-    logits = score_against_classes(maps, state.memory.maps[classes], matcher.head, matcher.kernel_size)
-    targets = persons[:, None] == classes[None, :]
-    # The memory holds maps of this very batch (the paper updates it afterwards, which from scratch means positives that
-    # are an epoch old): a crop whose own map was kept is not scored against itself.
-    included = torch.ones_like(targets)
-    included[kept] = ~targets[kept]
-    stripes = functional.adaptive_avg_pool2d(features.float(), (_NUM_STRIPES, 1)).flatten(1)
-    matching_loss = focal_matching_loss(logits, targets, included, state.recipe.gamma)
-    return matching_loss, contrastive_loss(stripes, persons)
+def _describe_non_finite(state: TrainingState, step_of_epoch: int, loss: float, sources: list[str]) -> str:
+    return (
+        f"the loss is {loss} in stage {state.stage}, epoch {state.epoch}, batch {step_of_epoch}: lower the learning "
+        f"rate, or limit gradients (optimizer.largest_gradient_norm). The batch's crops: {', '.join(sources)}"
+    )
 
 
-def _update(state: _StageState, loss: Tensor) -> None:
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    for group in state.optimizer.param_groups:
-        nn.utils.clip_grad_norm_(group["params"], state.recipe.largest_gradient_norm)
-    state.optimizer.step()
+def _generator(recipe: Recipe, *purpose: int) -> Generator:
+    return torch.Generator().manual_seed(_seed(recipe, *purpose))
 
 
-def _forward(model: Checkpoint, crops: Tensor) -> tuple[Tensor, Tensor]:
-    """Backbone features [n, c, h, w] and feature maps [n, d, h, w]."""
-    features: list[Tensor] = []
-    handle = model.extractor.backbone.register_forward_hook(lambda _module, _inputs, output: features.append(output))
-    maps: Tensor = model.extractor(crops)
-    handle.remove()
-    return features[0], maps
+def _seed(recipe: Recipe, *purpose: int) -> int:
+    return int(np.random.SeedSequence([recipe.seed, *purpose]).generate_state(1, np.uint64)[0] >> 1)

@@ -36,7 +36,7 @@ _readable = [requires(Scope.READ), *_no_query]
 )
 async def get_model(components: RunningComponents) -> ModelAnswer:
     """As its checkpoint says."""
-    return _describe_model(components.checkpoint, components.fingerprint)
+    return describe_model(components.checkpoint, components.fingerprint)
 
 
 @router.get(
@@ -95,10 +95,11 @@ async def get_metrics(components: RunningComponents) -> Response:
     return await answer_metrics(components)
 
 
-def _describe_model(checkpoint: Checkpoint, fingerprint: str) -> ModelAnswer:
+def describe_model(checkpoint: Checkpoint, fingerprint: str) -> ModelAnswer:
+    """What is told of a model: its architecture, how it was trained, and what its training measured of it."""
     config = checkpoint.config
     training = dict(checkpoint.provenance)
-    accuracy = training.pop("accuracy", {})
+    accuracy = training.pop("validation", {})
     return ModelAnswer(
         name=checkpoint.name,
         fingerprint=fingerprint,

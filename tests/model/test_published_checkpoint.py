@@ -261,7 +261,9 @@ def test_a_wrong_input_size_is_refused(tmp_path: Path, height: int, width: int, 
         load_published_checkpoint(write(content, tmp_path), height, width)
 
 
-@pytest.mark.parametrize("file_content", [b"", b"no checkpoint at all", b"PK\x03\x04 half an archive"])
+@pytest.mark.parametrize(
+    "file_content", [b"", b"no checkpoint at all", b"PK\x03\x04 half an archive", b"junk\n", b"(lp0\n"]
+)
 def test_other_files_are_refused(tmp_path: Path, file_content: bytes) -> None:
     path = tmp_path / "notes.pth.tar"
     path.write_bytes(file_content)

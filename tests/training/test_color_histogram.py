@@ -1,12 +1,12 @@
 import torch
 
-from training.color_histogram import color_histograms, histogram_scores
+from training.color_histogram import color_histograms, intersect_histograms
 
 
 def test_the_same_crop_scores_one_and_no_common_colour_scores_zero() -> None:
-    black = torch.zeros(1, 3, 12, 8, dtype=torch.uint8)
-    white = torch.full((1, 3, 12, 8), 255, dtype=torch.uint8)
-    scores = histogram_scores(black, torch.cat((black, white)))
+    black = color_histograms(torch.zeros(1, 3, 12, 8, dtype=torch.uint8))
+    white = color_histograms(torch.full((1, 3, 12, 8), 255, dtype=torch.uint8))
+    scores = intersect_histograms(black, torch.cat((black, white)))
     torch.testing.assert_close(scores, torch.tensor([[1.0, 0.0]]))
 
 
@@ -17,7 +17,8 @@ def test_stripes_are_told_apart() -> None:
     bottom_black = torch.full((1, 3, 12, 8), 255, dtype=torch.uint8)
     bottom_black[:, :, 8:] = 0
     # Only the middle stripe, a third, is white in both.
-    torch.testing.assert_close(histogram_scores(top_black, bottom_black), torch.tensor([[1 / 3]]))
+    found = intersect_histograms(color_histograms(top_black), color_histograms(bottom_black))
+    torch.testing.assert_close(found, torch.tensor([[1 / 3]]))
 
 
 def test_histograms_sum_to_one() -> None:

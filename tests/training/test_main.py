@@ -62,14 +62,67 @@ def test_a_broken_image_is_told_in_one_line(runner: CliRunner, tmp_path: Path) -
     assert "Traceback" not in result.output
 
 
+def test_a_folder_keeps_a_run_which_the_same_command_finishes(runner: CliRunner, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    command = ["train", "tiny", "--output", str(folder), "--threads", "1", "--set", "stages.0.steps_per_epoch=3"]
+    first = runner.invoke(app, command)
+    assert first.exit_code == 0, first.output
+    assert {path.name for path in folder.iterdir()} == {
+        "last.safetensors", "best.safetensors", "state.pt", "tensorboard"
+    }  # fmt: skip
+    finished = load_checkpoint(folder / "last.safetensors")
+    assert finished.provenance["recipe"]["stages"][0]["steps_per_epoch"] == 3
+    again = runner.invoke(app, command)
+    assert again.exit_code == 0, again.output
+    assert "epochs over" not in again.output  # nothing was left to do
+    assert load_checkpoint(folder / "last.safetensors").fingerprint == finished.fingerprint
+    other = runner.invoke(app, [*command, "--set", "seed=2"])
+    assert other.exit_code == 1
+    assert "left by another recipe" in other.stderr
+
+
+def test_a_dataset_of_a_folder_is_trained_on(runner: CliRunner, tmp_path: Path) -> None:
+    crops, output = tmp_path / "crops", tmp_path / "own.safetensors"
+    runner.invoke(app, ["synthesise", str(crops), "--people", "6", "--cameras", "2", "--seed", "3"])
+    arguments = ["train", "tiny", "--output", str(output), "--threads", "1", "--set", "stages.0.steps_per_epoch=2"]
+    result = runner.invoke(app, [*arguments, "--dataset", "csv", "--folder", str(crops)])
+    if result.exit_code:
+        # Where the crops have no column that splits them there is nothing to train on: told, not passed over.
+        assert "split" in result.stderr
+        manifest = crops / "detections.csv"
+        rows = manifest.read_text().splitlines()
+        manifest.write_text("\n".join([rows[0] + ",split", *(row + ",training" for row in rows[1:])]) + "\n")
+        result = runner.invoke(app, [*arguments, "--dataset", "csv", "--folder", str(crops)])
+    assert result.exit_code == 0, result.output
+    assert load_checkpoint(output).provenance["data"]["source"] == "csv"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--set", "optimizer.momentun=1"], "there is no field 'optimizer.momentun'"),
+        (["--set", "seed=x"], "expected a whole number"),
+        (["--dataset", "market1501"], "give both, or neither"),
+    ],
+)
+def test_settings_that_are_none_are_told(runner: CliRunner, tmp_path: Path, arguments: list[str], told: str) -> None:
+    result = runner.invoke(app, ["train", "tiny", "--output", str(tmp_path / "x.safetensors"), *arguments])
+    assert result.exit_code == 2
+    assert told in " ".join(result.stderr.replace("│", " ").split())
+
+
 def test_an_output_that_cannot_be_written_is_refused_before_training(runner: CliRunner, tmp_path: Path) -> None:
-    # Nobody, root included, can make a file in /proc.
-    for output, told in ((tmp_path, "is a folder"), (Path("/proc/x.safetensors"), "cannot be written to")):
+    # Nobody, root included, can make a file or a folder in /proc.
+    for output, code in ((Path("/proc/x.safetensors"), 2), (Path("/proc/x"), 1)):
         result = runner.invoke(app, ["train", "tiny", "--output", str(output), "--threads", "1"])
-        assert result.exit_code == 2
-        assert told in " ".join(result.stderr.replace("│", " ").split())
-        assert "drew" not in result.output
-    assert list(tmp_path.iterdir()) == []
+        assert result.exit_code == code
+        told = " ".join(result.stderr.replace("│", " ").split())
+        assert "cannot be written to" in told or "No such file" in told
+        assert "epochs over" not in result.output
+    (tmp_path / "folder.safetensors").mkdir()
+    result = runner.invoke(app, ["train", "tiny", "--output", str(tmp_path / "folder.safetensors"), "--threads", "1"])
+    assert result.exit_code == 2
+    assert "is a folder" in " ".join(result.stderr.replace("│", " ").split())
 
 
 def test_imagenet_weights_that_cannot_be_had_are_told_in_one_line(
@@ -90,7 +143,7 @@ def test_imagenet_weights_that_cannot_be_had_are_told_in_one_line(
     assert "ImageNet weights of resnet18" in told[0]
     assert "train from scratch" in told[0]
     assert "Traceback" not in result.output
-    assert "drew" not in result.output  # it fails before the work begins
+    assert "epochs over" not in result.output  # it fails before the work begins
     assert not output.exists()
 
 

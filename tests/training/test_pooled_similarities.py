@@ -13,7 +13,7 @@ def test_maxima_and_gradients_equal_automatic_differentiation(maps: int, classes
     class_patches = torch.randint(-8, 9, (classes, 6, locations), generator=generator).float()
     weights = [torch.randint(1, 5, (maps, classes, locations), generator=generator).float() for _ in range(2)]
 
-    maxima = PooledSimilarities.apply(patches, class_patches)
+    maxima = PooledSimilarities.apply(patches, class_patches, torch.bfloat16)
     sum((one * weight).sum() for one, weight in zip(maxima, weights, strict=True)).backward()
     assert patches.grad is not None
     gradient = patches.grad.clone()

@@ -1,18 +1,86 @@
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 
 import pytest
 
-from training.recipes import RECIPES, tiny
+from training.objectives.class_memory_matching import ClassMemoryMatching
+from training.recipe import Recipe
+from training.recipe_fields import set_fields
+from training.recipes import RECIPES, paper_qaconv, synthetic_resnet18, tiny
+from training.sources.drawn_networks import DrawnNetworks
+from training.sources.fresh_renderings import FreshRenderings
 
 
 @pytest.mark.parametrize("name", list(RECIPES))
 def test_recipes_train_on_nobody_they_validate_on(name: str) -> None:
     recipe = RECIPES[name]()
     assert recipe.name == name
-    assert recipe.validation.seed not in {plan.seed for plan in recipe.networks}
+    if isinstance(recipe.source, DrawnNetworks):
+        assert recipe.validation.seed not in {plan.seed for plan in recipe.source.networks}
+    else:
+        assert isinstance(recipe.source, FreshRenderings)
+        assert recipe.validation.seed != recipe.source.seed
 
 
 def test_the_last_stage_must_have_the_models_size() -> None:
     recipe = tiny()
     with pytest.raises(ValueError, match="the last stage trains at 128x64, the model takes 64x32"):
         replace(recipe, stages=(replace(recipe.stages[0], input_height=128, input_width=64),))
+
+
+def test_people_who_are_replaced_cannot_be_classes() -> None:
+    with pytest.raises(ValueError, match="brings_new_people is true, and ClassMemoryMatching knows people by their"):
+        replace(synthetic_resnet18(), objective=ClassMemoryMatching())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings"),
+    [
+        (synthetic_resnet18, ["source.seed=9001"]),
+        (synthetic_resnet18, ["validation.seed=100"]),
+        (tiny, ["source.networks.0.seed=2"]),
+        (tiny, ["validation.seed=1"]),
+    ],
+)
+def test_nobody_is_trained_on_who_is_validated_on(recipe: Callable[[], Recipe], settings: list[str]) -> None:
+    with pytest.raises(ValueError, match="which is trained on too"):
+        set_fields(recipe(), settings)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "setting"),
+    [
+        (tiny, "seed=-1"),
+        (tiny, "source.networks.0.num_people=0"),
+        (tiny, "validation.num_cameras=0"),
+        (tiny, "source.crop_height=0"),
+        (paper_qaconv, "source.networks.0.seed=101"),
+        (synthetic_resnet18, "source.people_in_pool=0"),
+        (synthetic_resnet18, "source.num_cameras=0"),
+        (synthetic_resnet18, "source.num_processes=-1"),
+    ],
+)
+def test_what_nothing_can_be_drawn_by_is_refused_before_the_work(recipe: Callable[[], Recipe], setting: str) -> None:
+    with pytest.raises(ValueError, match=": give "):
+        set_fields(recipe(), [setting])
+
+
+def test_the_papers_settings() -> None:
+    recipe = paper_qaconv()
+    (stage,) = recipe.stages
+    assert (stage.epochs, stage.input_height, stage.input_width) == (60, 384, 128)
+    assert asdict(stage.sampling) == {"crops_per_batch": 32}
+    assert asdict(stage.schedule) == {"learning_rate": 0.01, "epochs": 40, "factor": 0.1}
+    assert asdict(recipe.objective) == {
+        "compares": "maps", "gamma": 2.0, "momentum": 0.0, "takes_batch": "after", "classes_per_step": 0
+    }  # fmt: skip
+    optimizer = recipe.optimizer
+    assert (optimizer.momentum, optimizer.weight_decay, optimizer.uses_nesterov) == (0.9, 5e-4, True)
+    assert optimizer.backbone_rate_share * stage.schedule.learning_rate == pytest.approx(0.001)
+    covering = recipe.augmentation.covering
+    assert (covering.block_share, covering.block_size, covering.erasing_share) == (1.0, 0.8, 0.0)
+
+
+def test_a_stage_needs_an_epoch() -> None:
+    with pytest.raises(ValueError, match="epochs 0"):
+        replace(tiny().stages[0], epochs=0)

@@ -37,9 +37,12 @@ def write_crop_folder(folder: Path, crops: Iterable[LabelledCrop]) -> int:
     Returns the number of crops written.
 
     Raises:
-        FileExistsError: the folder already holds a manifest.
+        FileExistsError: the folder already holds a manifest, or is a file.
+        OSError: nothing can be written there.
     """
     manifest_path = folder / MANIFEST_NAME
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file: give a new or empty folder")
     if manifest_path.exists():
         raise FileExistsError(f"{manifest_path} exists: give a new or empty folder")
     folder.mkdir(parents=True, exist_ok=True)

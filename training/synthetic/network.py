@@ -5,8 +5,10 @@ from functools import partial
 from typing import overload
 
 from training.datasets.labelled_crop import LabelledCrop
-from training.synthetic.crop import CropPlan, camera_look, render_crop
+from training.synthetic.cameras.site import network_site
+from training.synthetic.crop import render_crop, walking_azimuth
 from training.synthetic.random_streams import Stream, random_stream
+from training.synthetic.shot import CropPlan
 from training.synthetic.walks import Traffic, Visit, schedule_walks
 
 
@@ -20,7 +22,7 @@ class SyntheticNetwork(Sequence[LabelledCrop]):
         seed: two networks with different seeds share nobody and no camera.
         num_people: at least 1.
         num_cameras: at least 1; people visit two to five of them.
-        start_time: Unix seconds of the first group's arrival.
+        start_time: Unix seconds of the first group's arrival. It decides the light: 0 is eight in the morning.
         traffic: how busy it is; None for the usual.
     """
 
@@ -36,7 +38,7 @@ class SyntheticNetwork(Sequence[LabelledCrop]):
         crops = [
             crop
             for visit in schedule_walks(seed, num_people, num_cameras, start_time, traffic or Traffic())
-            for crop in _visit_crops(seed, visit, start_time)
+            for crop in _visit_crops(seed, visit)
         ]
         self._crops = sorted(crops, key=lambda crop: (crop.timestamp_seconds, crop.track_id))
 
@@ -51,23 +53,25 @@ class SyntheticNetwork(Sequence[LabelledCrop]):
         return self._crops[index]
 
 
-def _visit_crops(seed: int, visit: Visit, start_time: float) -> Iterator[LabelledCrop]:
+def _visit_crops(seed: int, visit: Visit) -> Iterator[LabelledCrop]:
     random = random_stream(seed, Stream.WALK, visit.group, visit.person, visit.number)
-    place, pace = float(random.uniform(0.0, 0.8)), float(random.uniform(0.02, 0.08))
-    heading = camera_look(seed, visit.camera).walk_yaw + visit.heading
+    # Who walks together keeps together on the path.
+    together = random_stream(seed, Stream.WALK, visit.group, visit.number, 0, 0)
+    azimuth = walking_azimuth(network_site(seed, visit.camera), visit.heading, together)
+    place, pace = float(together.uniform(0.0, 0.5)), float(together.uniform(0.04, 0.14))
+    aside_meters = float(random.normal(0, 0.4))
     for moment, timestamp in enumerate(visit.moments_seconds):
-        companion = int(random.choice(visit.companions)) if visit.companions else None
         plan = CropPlan(
             seed=seed,
             person=visit.person,
             camera=visit.camera,
-            visit=visit.number,
+            track=visit.number,
             moment=moment,
-            heading=heading,
+            azimuth=azimuth,
             place=min(1.0, place + pace * moment),
-            companion=companion,
-            # Relative to the start, so that the same network at another time of day has the same pictures.
-            timestamp_seconds=timestamp - start_time,
+            aside_meters=aside_meters,
+            companions=visit.companions,
+            timestamp_seconds=timestamp,
         )
         yield LabelledCrop(
             person_id=f"person-{visit.person:04d}",

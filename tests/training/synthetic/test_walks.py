@@ -1,9 +1,10 @@
 from collections import defaultdict
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
-from training.synthetic.walks import Traffic, Visit, schedule_walks
+from training.synthetic.walks import MEDIAN_TRANSIT_SECONDS, Traffic, Visit, schedule_walks
 
 
 @pytest.fixture(scope="module")
@@ -38,19 +39,27 @@ def test_a_person_is_at_one_place_at_a_time(visits: list[Visit]) -> None:
             assert later.camera != earlier.camera
 
 
-def test_times_ascend_and_transits_have_a_tail(visits: list[Visit]) -> None:
+def test_transits_have_the_stated_median_and_a_long_tail() -> None:
     transits = []
     last: dict[int, Visit] = {}
-    for visit in visits:
+    for visit in schedule_walks(seed=5, num_people=2000, num_cameras=40, start_seconds=0.0, traffic=Traffic()):
         assert list(visit.moments_seconds) == sorted(visit.moments_seconds)
-        assert visit.moments_seconds[0] >= 1000.0
         if visit.person in last:
-            transits.append(visit.moments_seconds[0] - last[visit.person].moments_seconds[0])
+            transits.append(visit.moments_seconds[0] - last[visit.person].moments_seconds[-1])
         last[visit.person] = visit
-    transits.sort()
-    median = transits[len(transits) // 2]
-    assert 25 < median < 80
-    assert transits[int(0.95 * len(transits))] > 2.5 * median
+    assert 0.85 * MEDIAN_TRANSIT_SECONDS < np.median(transits) < 1.15 * MEDIAN_TRANSIT_SECONDS
+    assert np.quantile(transits, 0.95) > 4 * MEDIAN_TRANSIT_SECONDS
+    assert np.quantile(transits, 0.25) > 0.5 * MEDIAN_TRANSIT_SECONDS
+
+
+def test_some_come_back_and_some_stand_about(visits: list[Visit]) -> None:
+    cameras: dict[int, list[int]] = defaultdict(list)
+    gaps = []
+    for visit in visits:
+        cameras[visit.person].append(visit.camera)
+        gaps.append(float(np.mean(np.diff(visit.moments_seconds))))
+    assert 0.03 < np.mean([len(set(seen)) < len(seen) for seen in cameras.values()]) < 0.3
+    assert 0.02 < np.mean(np.asarray(gaps) > 2.5) < 0.25
 
 
 def test_impossible_traffic_is_refused() -> None:

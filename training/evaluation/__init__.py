@@ -1,0 +1,1 @@
+"""The parts of an evaluation, from what is searched to tables and plots; `training.evaluate` puts them together."""

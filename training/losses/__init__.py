@@ -1,0 +1,1 @@
+"""What training minimises: each loss as a function of tensors."""

@@ -1,0 +1,1 @@
+"""Which crops go into a batch."""
