@@ -75,7 +75,7 @@ def _list_works(config: ModelConfig, arguments: argparse.Namespace) -> Mapping[s
     device = arguments.device
     published = "published form, einsum and two max"
     crops_a_second: dict[str, Work] = {"extraction": _extraction(config, arguments)}
-    crops_a_second["training step, maxima alone kept"] = _training(config, arguments, PooledSimilarities.apply, True)
+    crops_a_second["training step, maxima alone kept"] = _training(config, arguments, _kept_maxima, True)
     for name, reduced in ((f"training step, {published}", True), (f"training step, {published}, float32", False)):
         crops_a_second[name] = _training(config, arguments, _plain_maxima, reduced)
     model = create_checkpoint("comparison", config)
@@ -126,6 +126,12 @@ def _training(config: ModelConfig, arguments: argparse.Namespace, pool: Maxima, 
         return len(crops)
 
     return step
+
+
+def _kept_maxima(patches: Tensor, class_patches: Tensor) -> tuple[Tensor, Tensor]:
+    """As training does with its default precision."""
+    query_maxima, class_maxima = PooledSimilarities.apply(patches, class_patches, torch.bfloat16)
+    return query_maxima, class_maxima
 
 
 def _plain_maxima(patches: Tensor, class_patches: Tensor) -> tuple[Tensor, Tensor]:
