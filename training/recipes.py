@@ -52,7 +52,7 @@ def synthetic_resnet18() -> Recipe:
         stages=(
             Stage(128, 48, 3, BalancedSampling(16, 4), WarmupCosine(0.05, 120), 300),
             Stage(192, 64, 4, similar_people, WarmupCosine(0.05, 20), 250),
-            Stage(256, 128, 1, similar_people, WarmupCosine(0.01, 20), 120),
+            Stage(256, 128, 3, similar_people, WarmupCosine(0.02, 20), 110),
         ),
         objective=PairwiseMatching(triplet_weight=0.0),
         # The drawn cameras blur, shrink and compress as it is.
