@@ -58,11 +58,6 @@ def write_crop_folder(folder: Path, crops: Iterable[LabelledCrop]) -> int:
     return num_written
 
 
-def read_crop_folder(folder: Path) -> list[LabelledCrop]:
-    """Read all crops of a folder written by `write_crop_folder`, or of a manifest made by hand; see `read_manifest`."""
-    return [row.crop for row in read_manifest(find_manifest(folder))]
-
-
 def find_manifest(path: Path) -> Path:
     """The manifest of a folder, or the file itself that is given.
 

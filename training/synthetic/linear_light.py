@@ -13,11 +13,6 @@ def to_linear(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     return _LINEAR[codes]
 
 
-def linear_color(red: float, green: float, blue: float) -> npt.NDArray[np.float32]:
-    """Linear light of one sRGB colour, [3]."""
-    return to_linear(np.clip(np.asarray((red, green, blue)), 0, 255).astype(np.uint8))
-
-
 def to_codes(light: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     """The sRGB codes of linear light, same shape; light above 1 is clipped."""
     clipped = np.clip(light, 0.0, 1.0)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from training.datasets.crop_folder import read_crop_folder
+from training.datasets.crop_folder import find_manifest, read_manifest
 from training.main import app
 
 
@@ -21,7 +21,7 @@ def test_times_that_no_manifest_may_have_are_refused(start_time: str, tmp_path: 
 
 def test_the_earliest_time_can_be_read_again(tmp_path: Path) -> None:
     assert run(tmp_path / "crops", "--start-time", "0").exit_code == 0
-    assert {crop.person_id for crop in read_crop_folder(tmp_path / "crops")} == {"person-0000"}
+    assert {row.crop.person_id for row in read_manifest(find_manifest(tmp_path / "crops"))} == {"person-0000"}
 
 
 def test_a_place_that_is_no_folder_is_told_in_one_line(tmp_path: Path) -> None:

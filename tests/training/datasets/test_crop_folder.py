@@ -4,8 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from training.datasets.crop_folder import COLUMNS, read_crop_folder, write_crop_folder
+from training.datasets.crop_folder import COLUMNS, find_manifest, read_manifest, write_crop_folder
+from training.datasets.labelled_crop import LabelledCrop
 from training.synthetic.network import SyntheticNetwork
+
+
+def read_crop_folder(folder: Path) -> list[LabelledCrop]:
+    return [row.crop for row in read_manifest(find_manifest(folder))]
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
