@@ -53,7 +53,9 @@ class Recipe:
         source: what is trained on.
         validation: a synthetic network that is never trained on.
         stages: one after the other, on the same weights.
-        imagenet_weights: start with torchvision's backbone trained on ImageNet, as the paper does; else from scratch.
+        imagenet_weights: start with torchvision's backbone trained on ImageNet, as the paper does.
+        start_from: a checkpoint's file, whose weights training starts with: of the same architecture, whatever its
+            input size. Neither given: from random weights.
         contrastive: an auxiliary loss.
         seed: of weights, batches and augmentation.
     """
@@ -70,11 +72,14 @@ class Recipe:
     precision: TrainingPrecision = "bfloat16"
     device: DeviceName = "auto"
     imagenet_weights: bool = False
+    start_from: str = ""
     seed: int = 1
 
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}: give 0 or more")
+        if self.imagenet_weights and self.start_from:
+            raise ValueError(f"imagenet_weights, and start_from {self.start_from}: give one of them")
         last = self.stages[-1]
         if (last.input_height, last.input_width) != (self.model_config.input_height, self.model_config.input_width):
             raise ValueError(

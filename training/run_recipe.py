@@ -5,11 +5,12 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from model.checkpoint import Checkpoint, create_checkpoint
+from model.checkpoint import Checkpoint, load_checkpoint
 from model.temporal_lifting import LiftingParameters
 from training.datasets.crop_pixels import read_crop_pixels
 from training.distributed import process_number
@@ -23,6 +24,7 @@ from training.sources.drawn_networks import DrawnNetworks, OnProgress, build_net
 from training.sources.fresh_renderings import FreshCrops, FreshRenderings
 from training.sources.named_dataset import NamedDataset, read_named_dataset
 from training.sources.training_crops import TrainingCrops
+from training.starting_weights import starting_model
 from training.synthetic.crop import render_fresh_crop
 from training.trainer import OnStep, train
 
@@ -65,9 +67,9 @@ def run_recipe(
         NonFiniteLoss: training ran away.
         OSError, ValueError: crops cannot be read, or the recipe does not fit them, the folder or the machine.
     """
-    if recipe.imagenet_weights:
-        # Brings them into torchvision's cache, or fails now and not after minutes of drawing.
-        create_checkpoint(recipe.name, recipe.model_config, imagenet_weights=True)
+    # Fails now and not after minutes of drawing where ImageNet's weights, or a checkpoint's, are not to be had.
+    starting_model(recipe)
+    started_from = load_checkpoint(Path(recipe.start_from)) if recipe.start_from else None
     with open_source(recipe, num_processes, on_progress) as crops:
         validation = read_crop_pixels(build_network(recipe.validation), *_VALIDATION_SIZE, num_processes)
         started = time.monotonic()
@@ -76,6 +78,8 @@ def run_recipe(
             model = train(recipe, crops, observer.observe_step, observer.observe_epoch, state_path)
         seconds = time.monotonic() - started
         data = _describe_data(recipe, crops)
+        if started_from is not None:
+            data["started_from"] = {"name": started_from.name, "fingerprint": started_from.fingerprint}
     if process_number() != 0:
         return None
     settings = evaluation_settings(recipe)

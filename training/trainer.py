@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from model.checkpoint import Checkpoint, create_checkpoint
+from model.checkpoint import Checkpoint
 from training.augmentation.augment import augment
 from training.crop_scoring import score_crops
 from training.distributed import (
@@ -30,6 +30,7 @@ from training.recipe import Recipe
 from training.resizing import resize_model
 from training.sampling.build_batches import build_batches, steps_of_an_epoch
 from training.sources.training_crops import TrainingCrops
+from training.starting_weights import starting_model
 from training.step_report import StepReport
 from training.training_state import (
     TrainingState,
@@ -59,7 +60,7 @@ def train(
     on_epoch: OnEpoch | None = None,
     state_path: Path | None = None,
 ) -> Checkpoint:
-    """Train from random weights, or from those of ImageNet if the recipe says so.
+    """Train from the weights that the recipe starts with.
 
     Args:
         recipe: everything but the crops.
@@ -72,7 +73,7 @@ def train(
         The model in inference mode on the CPU, without provenance.
 
     Raises:
-        ImageNetWeightsUnavailable: the recipe asks for them and they cannot be downloaded.
+        CheckpointError, ImageNetWeightsUnavailable, OSError: the weights that the recipe starts with are not to be had.
         NonFiniteLoss: training ran away.
         TrainingStateError: the file at `state_path` is not of this run.
         ValueError: the recipe does not fit the machine or the crops.
@@ -81,7 +82,7 @@ def train(
     check_precision(recipe.precision, device)
     saved = read_training_state(recipe, state_path) if state_path is not None and state_path.exists() else None
     torch.manual_seed(_seed(recipe, _WEIGHTS))
-    model = create_checkpoint(recipe.name, recipe.model_config, recipe.imagenet_weights)
+    model = starting_model(recipe)
     step = 0
     for number, stage in enumerate(recipe.stages):
         if saved is not None and number < saved.stage:

@@ -67,6 +67,10 @@ def train(
     imagenet_weights: Annotated[
         bool, typer.Option("--imagenet-weights", help="Start from torchvision's ImageNet weights, downloaded once.")
     ] = False,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(help="Start from a checkpoint's weights, of the same architecture: train it further, on yours."),
+    ] = None,
 ) -> None:
     """Draw, render or read the recipe's crops, train, evaluate on people never seen, save the checkpoint.
 
@@ -75,6 +79,8 @@ def train(
     keeps_folder = output.suffix != _CHECKPOINT_SUFFIX
     if not keeps_folder:
         check_output(output)
+    if start_from is not None:
+        settings = [*(settings or []), f"start_from={start_from}"]
     recipe = _build_recipe(recipe_name, dataset, folder, settings or [], imagenet_weights)
     num_threads = threads or os.cpu_count() or 1
     torch.set_num_threads(num_threads)

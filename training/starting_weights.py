@@ -1,0 +1,31 @@
+"""The model that a run begins with."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from model.checkpoint import Checkpoint, create_checkpoint, load_checkpoint
+from training.recipe import Recipe
+from training.resizing import resize_model
+
+
+def starting_model(recipe: Recipe) -> Checkpoint:
+    """The weights a recipe starts from: random ones of PyTorch's generator, ImageNet's, or those of a checkpoint.
+
+    A checkpoint's head is resized to the recipe's input (see `resize_model`); its provenance goes on with the model.
+
+    Raises:
+        CheckpointError: the file is no checkpoint, or a damaged one.
+        ImageNetWeightsUnavailable: they cannot be downloaded.
+        OSError: the file cannot be read.
+        ValueError: the checkpoint is of another architecture than the recipe's.
+    """
+    wanted = recipe.model_config
+    if not recipe.start_from:
+        return create_checkpoint(recipe.name, wanted, recipe.imagenet_weights)
+    found = load_checkpoint(Path(recipe.start_from))
+    if replace(found.config, input_height=wanted.input_height, input_width=wanted.input_width) != wanted:
+        raise ValueError(
+            f"{recipe.start_from} holds a model of {found.config}, and the recipe trains one of {wanted}: set the "
+            "recipe's model_config to the same, input sizes apart"
+        )
+    return replace(resize_model(found, wanted.input_height, wanted.input_width), name=recipe.name)
