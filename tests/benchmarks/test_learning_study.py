@@ -15,7 +15,7 @@ _WAYS += ["QAConv", "QAConv, random block"]
 
 
 def test_every_way_of_training_has_a_row_with_every_ranking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ["--training-people", "20", "--start-steps", "1", "--steps", "1", "--people", "3", "--cameras", "2"]
+    arguments = ["--training-people", "16", "--start-steps", "1", "--steps", "1", "--people", "3", "--cameras", "2"]
     arguments += ["--seeds", "3", "--device", "cpu", "--threads", "1"]
     monkeypatch.setattr(sys, "argv", [str(_SCRIPT), str(tmp_path), *arguments])
     runpy.run_path(str(_SCRIPT), run_name="__main__")
