@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from training.synthetic.cameras.illumination import Setting
-from training.synthetic.cameras.things import Color, shaded, thing_color
+from training.synthetic.cameras.thing_colors import Color, shaded, thing_color
 
 PIXELS_PER_METER = 40
 FLOOR_METERS, WALL_METERS = 12, 26

@@ -94,7 +94,11 @@ def _buffer_for(sheets: Sequence[Sheet], count: int) -> tuple[_Buffer, tuple[int
 
 
 def _draw(buffer: _Buffer, sheet: Sheet, fine: Fine, part: slice, first_texel: int, *, crease_shift: int) -> None:
-    """Enter a surface's samples, which take the numbers of `part`, and the pixels where they are nearest."""
+    """Enter a surface's samples, which take the numbers of `part`, and the pixels where they are nearest.
+
+    Of several samples of one side of one surface in one pixel the last is taken, not the nearest: they are close
+    together unless the surface is folded, and sorting them would take longer than all the rest.
+    """
     values, texel = buffer.values[:, part], buffer.texel[part]
     sheet.interpolate(fine, values)
     column, row = sheet.places(fine)
