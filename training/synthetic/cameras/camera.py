@@ -23,8 +23,8 @@ class GroundPoint(NamedTuple):
     z: float
 
 
-class Projection(NamedTuple):
-    """Where something that stands on the ground is in the frame: its foot, and how many pixels a metre takes there."""
+class FramePoint(NamedTuple):
+    """A place in the frame, in pixels from its upper left corner, and how many pixels a metre takes there."""
 
     x: float
     y: float
@@ -67,7 +67,7 @@ class Camera:
         """Direction from the start of the path to its end: radians from away to the right."""
         return atan2(self.path_end.x - self.path_start.x, self.path_end.z - self.path_start.z)
 
-    def project(self, point: GroundPoint, height_meters: float = 0.0) -> Projection:
+    def project(self, point: GroundPoint, height_meters: float = 0.0) -> FramePoint:
         """Where a point so high above the ground is in the frame, without the distortion of the lens.
 
         What is nearer than 0.3 m along the line of sight, or behind the camera, is taken to be 0.3 m before it, so that
@@ -79,7 +79,7 @@ class Camera:
         scale = self.focal_pixels / depth
         turned_x = right * cos(self.roll) - down * sin(self.roll)
         turned_y = right * sin(self.roll) + down * cos(self.roll)
-        return Projection(FRAME_WIDTH / 2 + scale * turned_x, FRAME_HEIGHT / 2 + scale * turned_y, scale)
+        return FramePoint(FRAME_WIDTH / 2 + scale * turned_x, FRAME_HEIGHT / 2 + scale * turned_y, scale)
 
     def rays(self) -> Floats:
         """Directions of the pixels, row after row, in world axes, [FRAME_HEIGHT * FRAME_WIDTH, 3]; not of length 1.

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-from training.synthetic.cameras.camera import FRAME_HEIGHT, FRAME_WIDTH, Camera, GroundPoint, Projection
+from training.synthetic.cameras.camera import FRAME_HEIGHT, FRAME_WIDTH, Camera, FramePoint, GroundPoint
 from training.synthetic.cameras.floors_and_walls import (
     PIXELS_PER_METER,
     cloudy_noise,
@@ -55,7 +55,7 @@ class Scene:
         pixels = np.asarray(cut.resize(size, Image.Resampling.BILINEAR) if small != size else cut)
         return to_linear(pixels[:, :, :3]), pixels[:, :, 3] * np.float32(1 / 255)
 
-    def sunlit(self, foot: Projection) -> float:
+    def sunlit(self, foot: FramePoint) -> float:
         """The share of the main light that arrives at a place, 0 to 1."""
         x, y = int(np.clip(foot.x, 0, FRAME_WIDTH - 1)), int(np.clip(foot.y, 0, FRAME_HEIGHT - 1))
         return float(np.asarray(self.image.crop((x, y, x + 1, y + 1)))[0, 0, 3]) / 255

@@ -5,7 +5,7 @@ from enum import Enum
 
 import numpy as np
 
-from training.synthetic.cameras.camera import Projection
+from training.synthetic.cameras.camera import FramePoint
 from training.synthetic.cameras.furniture import (
     draw_bin,
     draw_chair,
@@ -64,7 +64,7 @@ THINGS_OF = {
 }
 
 
-def draw_thing(draw: Draw, thing: Thing, foot: Projection, random: np.random.Generator) -> None:
+def draw_thing(draw: Draw, thing: Thing, foot: FramePoint, random: np.random.Generator) -> None:
     """Draw a thing upright where its foot is projected, in a size and colours of its own."""
     _DRAWINGS[thing](draw, foot.x, foot.y, foot.pixels_per_meter, random)
 

@@ -23,13 +23,15 @@ _MARGIN = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """What is seen, for each covered pixel of a buffer of `shape`; `origin` is the buffer's corner from the middle.
+    """What is seen, for each covered pixel of a buffer of `shape` (rows, columns).
 
     Attributes:
         pixel: flat index of the pixel.
         texel: number of its texture's pixel, textures laid one after another.
         direct, ambient: how much of the main and of the other light it throws back, before other parts' shade.
-        depth: of all pixels, flat; NOTHING where there is nothing.
+        depth: of all pixels, flat, body heights towards the camera from the middle of the person; NOTHING where there
+            is nothing.
+        origin: column and row of the buffer's corner from the middle of the person.
     """
 
     pixel: Places

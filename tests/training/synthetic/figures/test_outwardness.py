@@ -19,7 +19,7 @@ def test_surfaces_are_closed_and_face_outwards(number: int) -> None:
         np.testing.assert_allclose(points[:, 0], points[:, -1], atol=1e-4)
         down, across = np.gradient(points, axis=0), np.gradient(points, axis=1)
         away = points - points[:, :-1].mean(axis=1, keepdims=True)
-        # What leads away from the middle is on the side of the normal, but on a lip, as that of a scarf, which looks up.
+        # What leads away from the middle is on the side of the normal, but on a lip (that of a scarf looks up).
         side = np.einsum("rck,rck->rc", np.cross(down, across), away)[:, 1:-1]
         assert (side > 0).sum() > 0.8 * (np.abs(side) > 1e-12).sum()
         assert (np.diff(surface.along) >= 0).all()
