@@ -61,6 +61,16 @@ def test_the_longest_side_that_is_seen_decides_how_many_samples() -> None:
     assert sheet(channels, along=(0, 0.5, 1)).fine() is None
 
 
+@pytest.mark.parametrize("ring", [0, 1])
+def test_whichever_ring_is_the_longer_decides(ring: int) -> None:
+    channels = grid([0, 3], [0, 2])
+    channels[0, ring, 1] = 6.5
+    assert len(fine_of(sheet(channels)).column) == 7
+    level = grid([0, 3], [0, 2])
+    level[1, 1, ring] = 4.5
+    assert len(fine_of(sheet(level)).row) == 5
+
+
 def test_slanted_sides_count_at_their_length() -> None:
     channels = grid([0, 3], [0, 1])
     channels[1, :, 1] += 4
