@@ -65,7 +65,7 @@ def test_a_leg_ends_at_the_ankle_and_is_closed_there() -> None:
     for side, leg in enumerate(legs(lower(LowerKind.TROUSERS))):
         end = leg.points[-1, :-1].mean(axis=0)
         np.testing.assert_allclose(end, skeleton().legs[side, 2], atol=2e-3)
-        assert half_depths(leg)[-1] < 0.003
+        assert np.ptp(leg.points[-1], axis=0).max() < 0.005
 
 
 def test_what_is_hidden_of_a_leg_is_left_out() -> None:
@@ -98,10 +98,11 @@ def test_a_sleeve_makes_the_covered_part_of_an_arm_thicker() -> None:
 
 def test_arms_reach_from_the_shoulder_to_the_wrist_and_hands_on() -> None:
     joints = skeleton().arms[0]
-    arm, hand = arm_surfaces(skeleton(), TEXTURE, TEXTURE, 0.6, 0.0)[:2]
+    # A sleeve that ends at the elbow, where its edge makes a ring; joints are a little rounded.
+    arm, hand = arm_surfaces(skeleton(), TEXTURE, TEXTURE, 0.54, 0.0)[:2]
     np.testing.assert_allclose(arm.points[-1, :-1].mean(axis=0), joints[2], atol=1e-3)
     elbow = int(np.argmin(np.abs(arm.along - 0.54)))
-    assert np.linalg.norm(arm.points[elbow, :-1].mean(axis=0) - joints[1]) < 0.02
+    np.testing.assert_allclose(arm.points[elbow, :-1].mean(axis=0), joints[1], atol=4e-3)
     tip = hand.points[-1, :-1].mean(axis=0)
     assert np.linalg.norm(tip - joints[2]) == pytest.approx(0.09, abs=0.01)
     # On along the forearm, curled a little forward.

@@ -121,6 +121,17 @@ def test_a_jacket_lies_around_the_shirt_at_its_clearance() -> None:
     np.testing.assert_array_equal(part.points, shirt.points[-len(part.points) :])
 
 
+def test_a_garment_lies_over_the_trousers_unless_it_is_tucked_in() -> None:
+    def left(hem: float, over: float, height: float) -> float:
+        surface = top_surface(skeleton(), top(hem=hem, ease=0.01), TEXTURE, clearance=0.0, over=over)
+        return float(surface.points[int(np.argmin(np.abs(ring_heights(hem) - height))), LEFT, 0])
+
+    # The hips of the table at 0.53, with trousers that stand off by 0.03, and 0.005 for the cloth.
+    assert left(0.45, 0.03, 0.53) == pytest.approx(0.094 + 0.035, abs=1e-5)
+    assert left(0.45, 0.0, 0.53) < 0.11
+    assert left(0.6, 0.03, 0.62) == left(0.6, 0.0, 0.62)
+
+
 def test_a_skirt_goes_from_the_waist_to_its_hem_and_pleats_wave_there() -> None:
     plain, pleated = (skirt_surface(skeleton(), TEXTURE, 0.3, 0.2, pleats) for pleats in (0, 12))
     assert plain.points[0, 0, 1] == np.float32(0.62)
