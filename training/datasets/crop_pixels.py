@@ -47,10 +47,11 @@ def read_crop_pixels(
     num_processes: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> CropPixels:
-    """Read and resize (bilinear) all crops.
+    """Read and resize (bilinear) all crops; the memory that this takes is that of the result and a few MB.
 
     Args:
-        crops: of one dataset; person and camera IDs are numbered by their text.
+        crops: person and camera IDs are numbered by their text. Those of several datasets can be read in one go, for
+            joining arrays afterwards would take their memory twice: give each dataset's IDs a prefix of their own.
         height: of the result.
         width: of the result.
         num_processes: 1 reads in this process.
@@ -68,18 +69,6 @@ def read_crop_pixels(
         persons=_number([crop.person_id for crop in crops]),
         cameras=_number([crop.camera_id for crop in crops]),
         seconds=np.asarray([crop.timestamp_seconds for crop in crops], np.float64),
-    )
-
-
-def join_crop_pixels(parts: Sequence[CropPixels]) -> CropPixels:
-    """One set of several whose people and cameras are all different."""
-    person_starts = np.cumsum([0] + [part.num_persons for part in parts])
-    camera_starts = np.cumsum([0] + [int(part.cameras.max()) + 1 for part in parts])
-    return CropPixels(
-        pixels=np.concatenate([part.pixels for part in parts]),
-        persons=np.concatenate([part.persons + start for part, start in zip(parts, person_starts, strict=False)]),
-        cameras=np.concatenate([part.cameras + start for part, start in zip(parts, camera_starts, strict=False)]),
-        seconds=np.concatenate([part.seconds for part in parts]),
     )
 
 

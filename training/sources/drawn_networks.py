@@ -1,9 +1,11 @@
 """Synthetic networks drawn once, before training."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
 
-from training.datasets.crop_pixels import join_crop_pixels, read_crop_pixels
+from training.datasets.crop_pixels import read_crop_pixels
+from training.datasets.labelled_crop import LabelledCrop
 from training.sources.training_crops import FixedCrops, check_crop_size
 from training.synthetic.network import SyntheticNetwork
 from training.synthetic.walks import Traffic
@@ -43,6 +45,8 @@ class DrawnNetworks:
 
     def __post_init__(self) -> None:
         check_crop_size(self.crop_height, self.crop_width)
+        if not self.networks:
+            raise ValueError("networks is empty: give at least one, or there is nobody to train on")
         seeds = [plan.seed for plan in self.networks]
         if len(set(seeds)) < len(seeds):
             raise ValueError(f"networks of the seeds {seeds}: give each another, or its people are counted twice")
@@ -54,11 +58,21 @@ def build_network(plan: NetworkPlan) -> SyntheticNetwork:
 
 
 def draw_networks(source: DrawnNetworks, num_processes: int, on_progress: OnProgress) -> FixedCrops:
-    """Draw all crops of a source."""
-    parts, sources = [], []
-    for number, plan in enumerate(source.networks):
-        network = build_network(plan)
-        parts.append(read_crop_pixels(network, source.crop_height, source.crop_width, num_processes))
-        sources += [f"network {plan.seed}, {crop.track_id} at {crop.timestamp_seconds:.1f} s" for crop in network]
-        on_progress("drawing networks", number + 1, len(source.networks))
-    return FixedCrops(join_crop_pixels(parts), sources)
+    """Draw all crops of a source, straight into one array."""
+    crops = [crop for plan in source.networks for crop in _named_crops(plan)]
+    pixels = read_crop_pixels(
+        crops, source.crop_height, source.crop_width, num_processes, partial(on_progress, "drawing crops")
+    )
+    return FixedCrops(pixels, [crop.source for crop in crops])
+
+
+def _named_crops(plan: NetworkPlan) -> Iterator[LabelledCrop]:
+    """The crops of a network under names that no other network has."""
+    name = f"network {plan.seed}"
+    for crop in build_network(plan):
+        yield replace(
+            crop,
+            person_id=f"{name}, {crop.person_id}",
+            camera_id=f"{name}, {crop.camera_id}",
+            source=f"{name}, {crop.track_id} at {crop.timestamp_seconds:.1f} s",
+        )

@@ -18,6 +18,7 @@ from training.synthetic.random_streams import Stream, random_stream
 
 # Enough that nobody learns them by heart, few enough that a process draws them all in some seconds.
 _NUM_BYSTANDERS = 40
+# Radians, see `View`: what lies between them is shown from the nearest.
 _ELEVATIONS = (0.08, 0.35, 0.7)
 _HEIGHT_PIXELS = 160
 _LIGHT = Light((0.3, 0.8, 0.52), (0.55, 0.55, 0.55), (0.55, 0.55, 0.55))
@@ -30,7 +31,7 @@ class Standing:
     Attributes:
         foot: pixel.
         height_pixels: of somebody of average height there, from head to feet.
-        elevation: of the camera, see `View`.
+        elevation: of the camera, radians, see `View`.
         light: [3], linear.
     """
 
@@ -56,10 +57,10 @@ def bystander_layer(seed: int, standing: Standing, random: np.random.Generator) 
 
 
 @lru_cache(maxsize=_NUM_BYSTANDERS * len(_ELEVATIONS) * 4)
-def _sprite(seed: int, number: int, elevation: int) -> tuple[Image.Image, PixelPoint, float]:
-    """Picture, foot and height as a share of the average of one of the crowd."""
+def _sprite(seed: int, number: int, nearest: int) -> tuple[Image.Image, PixelPoint, float]:
+    """Picture, foot and height as a share of the average of one of the crowd, seen under an elevation."""
     random = random_stream(seed, Stream.BYSTANDER, number)
-    view = View(float(random.uniform(-pi, pi)), _ELEVATIONS[elevation], 5.0, 0.0, _HEIGHT_PIXELS)
+    view = View(float(random.uniform(-pi, pi)), _ELEVATIONS[nearest], 5.0, 0.0, _HEIGHT_PIXELS)
     appearance = sample_appearance(random)
     figure = render_figure(appearance, sample_pose(random), view, _LIGHT)
     coverage = np.round(np.clip(figure.alpha, 0, 1) * 255).astype(np.uint8)

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from training.synthetic.bystanders import Standing, bystander_layer
-from training.synthetic.cameras.camera import PERSON_METERS, GroundPoint, Projection
+from training.synthetic.cameras.camera import PERSON_METERS, FramePoint, GroundPoint
 from training.synthetic.cameras.things import draw_thing
 from training.synthetic.layers import Layer, figure_layer, image_layer
 from training.synthetic.shot import (
@@ -77,7 +77,7 @@ def _thing(shot: Shot, window: Window, place: GroundPoint) -> Layer:
     # From above, upright things are foreshortened and their depth shows: half of it each.
     meter = foot.pixels_per_meter * window.scale * cos(camera.elevation(place)) ** 0.5
     kind = shot.site.occluders[int(random.integers(len(shot.site.occluders)))]
-    draw_thing(ImageDraw.Draw(image), kind, Projection(*window.pixel(foot.x, foot.y), meter), random)
+    draw_thing(ImageDraw.Draw(image), kind, FramePoint(*window.pixel(foot.x, foot.y), meter), random)
     shading = uneven(random, (window.size[1], window.size[0]), 0.4)
     return image_layer(image, 0, 0, shading * (light.ambient + 0.6 * light.direct * shot.scene.sunlit(foot)))
 

@@ -10,7 +10,7 @@ _LINEAR = np.where(_CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.055)
 
 def to_linear(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Linear light of sRGB codes, same shape."""
-    return _LINEAR[codes]
+    return _LINEAR.take(codes)
 
 
 def to_codes(light: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

@@ -31,10 +31,10 @@ class CropPlan:
         person, camera: their numbers in the network.
         track: a number of the person's walk past the camera: decides the detector's habits.
         moment: which crop of that walk.
-        azimuth: where the person faces, world axes of the camera.
+        azimuth: where the person faces, radians from away to the right in the world axes of the camera.
         place, aside_meters: where on the camera's path, see `Camera.ground_point`.
         companions: numbers of those who walk along.
-        timestamp_seconds: decides the light.
+        timestamp_seconds: Unix time; decides the light.
     """
 
     seed: int
@@ -50,7 +50,13 @@ class CropPlan:
 
 
 class Window(NamedTuple):
-    """Which part of the camera's frame the crop shows."""
+    """Which part of the camera's frame the crop shows.
+
+    Attributes:
+        left, top: its corner, in pixels of the frame.
+        scale: pixels of the crop for one of the frame.
+        size: width and height of the crop in pixels.
+    """
 
     left: float
     top: float
@@ -78,7 +84,7 @@ def person_appearance(seed: int, person: int) -> PersonAppearance:
 
 
 def usual_height(site: Site, point: GroundPoint) -> int:
-    """Of a person at that point, in pixels."""
+    """How tall a person is at that point, in pixels of the crop."""
     middle = site.camera.project(site.camera.ground_point(0.5, 0.0))
     usual = site.camera.person_pixels * site.camera.project(point).pixels_per_meter / middle.pixels_per_meter
     return round(float(np.clip(usual, SMALLEST_PIXELS, TALLEST_PIXELS)))

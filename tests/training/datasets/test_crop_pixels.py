@@ -1,7 +1,21 @@
-import numpy as np
+import tracemalloc
+from io import BytesIO
 
-from training.datasets.crop_pixels import join_crop_pixels, read_crop_pixels
+import numpy as np
+from PIL import Image
+
+from training.datasets.crop_pixels import read_crop_pixels
+from training.datasets.labelled_crop import LabelledCrop
 from training.synthetic.network import SyntheticNetwork
+
+
+def _image() -> bytes:
+    content = BytesIO()
+    Image.new("RGB", (32, 64), (90, 120, 30)).save(content, "PNG")
+    return content.getvalue()
+
+
+IMAGE = _image()
 
 
 def test_pixels_and_labels_follow_the_crops() -> None:
@@ -25,11 +39,16 @@ def test_several_processes_read_the_same() -> None:
     assert progress[-1] == len(network)
 
 
-def test_joined_sets_share_nobody_and_no_camera() -> None:
-    parts = [read_crop_pixels(SyntheticNetwork(seed, 3, 2), 16, 8) for seed in (1, 2)]
-    joined = join_crop_pixels(parts)
-    first = len(parts[0])
-    assert joined.num_persons == 6
-    assert not set(joined.persons[:first]) & set(joined.persons[first:])
-    assert not set(joined.cameras[:first]) & set(joined.cameras[first:])
-    assert len(joined) == first + len(parts[1])
+def test_reading_takes_the_memory_of_the_result_and_little_more() -> None:
+    def crop(number: int) -> LabelledCrop:
+        return LabelledCrop(f"person {number % 7}", "camera", float(number), "track", lambda: IMAGE)
+
+    crops = [crop(number) for number in range(320)]
+    tracemalloc.start()
+    try:
+        result = read_crop_pixels(crops, 128, 64)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Two chunks of 64 crops, the images that one is made of, and some small objects; twice the result would be 15.7 MB.
+    assert peak < result.pixels.nbytes + 3 * result.pixels.nbytes * 64 / 320 + 1e6

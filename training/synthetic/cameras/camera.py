@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from training.synthetic.float_arrays import Floats
+
 PERSON_METERS = 1.7
 # The picture that scenes are drawn in. Crops of more than about 300 pixels would show that it is no larger.
 FRAME_WIDTH, FRAME_HEIGHT = 800, 500
@@ -21,8 +23,8 @@ class GroundPoint(NamedTuple):
     z: float
 
 
-class Projection(NamedTuple):
-    """Where something that stands on the ground is in the frame: its foot, and how many pixels a metre takes there."""
+class FramePoint(NamedTuple):
+    """A place in the frame, in pixels from its upper left corner, and how many pixels a metre takes there."""
 
     x: float
     y: float
@@ -65,15 +67,34 @@ class Camera:
         """Direction from the start of the path to its end: radians from away to the right."""
         return atan2(self.path_end.x - self.path_start.x, self.path_end.z - self.path_start.z)
 
-    def project(self, point: GroundPoint, height_meters: float = 0.0) -> Projection:
-        """Where a point so high above the ground is in the frame."""
+    def project(self, point: GroundPoint, height_meters: float = 0.0) -> FramePoint:
+        """Where a point so high above the ground is in the frame, without the distortion of the lens.
+
+        What is nearer than 0.3 m along the line of sight, or behind the camera, is taken to be 0.3 m before it, so that
+        it falls far outside the frame instead of turned about into it.
+        """
         up = height_meters - self.height_meters
         depth = max(point.z * cos(self.pitch) - up * sin(self.pitch), 0.3)
         right, down = point.x, -(up * cos(self.pitch) + point.z * sin(self.pitch))
         scale = self.focal_pixels / depth
         turned_x = right * cos(self.roll) - down * sin(self.roll)
         turned_y = right * sin(self.roll) + down * cos(self.roll)
-        return Projection(FRAME_WIDTH / 2 + scale * turned_x, FRAME_HEIGHT / 2 + scale * turned_y, scale)
+        return FramePoint(FRAME_WIDTH / 2 + scale * turned_x, FRAME_HEIGHT / 2 + scale * turned_y, scale)
+
+    def rays(self) -> Floats:
+        """Directions of the pixels, row after row, in world axes, [FRAME_HEIGHT * FRAME_WIDTH, 3]; not of length 1.
+
+        The inverse of `project`, but for the lens, whose distortion only what is drawn along rays shows.
+        """
+        across = (np.arange(FRAME_WIDTH, dtype=np.float32) - FRAME_WIDTH / 2) / self.focal_pixels
+        down = (np.arange(FRAME_HEIGHT, dtype=np.float32) - FRAME_HEIGHT / 2) / self.focal_pixels
+        u, v = np.meshgrid(across, down)
+        radial = 1 - self.barrel * (u * u + v * v)
+        u, v = u * radial, v * radial
+        u, v = u * cos(self.roll) + v * sin(self.roll), v * cos(self.roll) - u * sin(self.roll)
+        up = -v * cos(self.pitch) - sin(self.pitch)
+        away = -v * sin(self.pitch) + cos(self.pitch)
+        return np.stack((u, up, away), axis=2).reshape(-1, 3).astype(np.float32)
 
     def lean(self, point: GroundPoint) -> float:
         """How far somebody who stands upright there leans in the picture: radians, positive to the right."""

@@ -63,11 +63,11 @@ class Illumination:
         lamp_color: linear RGB of its lamps.
         lamp_spacing_meters, lamp_height_meters: of a row of lamps over the path.
         lamp_strength: against the fill light, 0 to 1.
-        window_azimuth: where indoor daylight comes from.
-        window_strength: 0 for a room without windows.
+        window_azimuth: where indoor daylight comes from, radians from away to the right.
+        window_strength: of daylight at its brightest, linear; 0 for a room without windows.
         backlight: how much brighter the background is than the people, 0 for equally bright.
         has_infrared: whether it goes over to infrared at night.
-        drift_seconds: how fast clouds and lamps change.
+        drift_seconds: how long a round of the change of clouds and of daylight takes.
         phase: of that change, radians.
     """
 

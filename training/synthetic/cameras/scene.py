@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-from training.synthetic.cameras.camera import FRAME_HEIGHT, FRAME_WIDTH, Camera, GroundPoint, Projection
+from training.synthetic.cameras.camera import FRAME_HEIGHT, FRAME_WIDTH, Camera, FramePoint, GroundPoint
 from training.synthetic.cameras.floors_and_walls import (
     PIXELS_PER_METER,
     cloudy_noise,
@@ -55,7 +55,7 @@ class Scene:
         pixels = np.asarray(cut.resize(size, Image.Resampling.BILINEAR) if small != size else cut)
         return to_linear(pixels[:, :, :3]), pixels[:, :, 3] * np.float32(1 / 255)
 
-    def sunlit(self, foot: Projection) -> float:
+    def sunlit(self, foot: FramePoint) -> float:
         """The share of the main light that arrives at a place, 0 to 1."""
         x, y = int(np.clip(foot.x, 0, FRAME_WIDTH - 1)), int(np.clip(foot.y, 0, FRAME_HEIGHT - 1))
         return float(np.asarray(self.image.crop((x, y, x + 1, y + 1)))[0, 0, 3]) / 255
@@ -81,7 +81,7 @@ def draw_scene(random: np.random.Generator, camera: Camera, setting: Setting) ->
     """Draw the view of a camera in a setting."""
     sky = draw_sky(random, FRAME_WIDTH, FRAME_HEIGHT).reshape(-1, 3)
     nothing, light = np.full(len(sky), 1e6, np.float32), np.ones(len(sky), np.float32)
-    sight = _Sight(camera, setting, _rays(camera), sky, nothing, light)
+    sight = _Sight(camera, setting, camera.rays(), sky, nothing, light)
     _lay_floor(random, sight)
     walls = _walls(random, camera)
     for wall in walls:
@@ -96,19 +96,6 @@ def draw_scene(random: np.random.Generator, camera: Camera, setting: Setting) ->
     _place_things(random, camera, setting, walls, image)
     red, green, blue = image.filter(ImageFilter.GaussianBlur(0.6)).split()
     return Scene(Image.merge("RGBX", (red, green, blue, _draw_sunlit(random, setting))))
-
-
-def _rays(camera: Camera) -> Floats:
-    """Directions of the frame's pixels in world axes, [FRAME_HEIGHT * FRAME_WIDTH, 3]."""
-    across = (np.arange(FRAME_WIDTH, dtype=np.float32) - FRAME_WIDTH / 2) / camera.focal_pixels
-    down = (np.arange(FRAME_HEIGHT, dtype=np.float32) - FRAME_HEIGHT / 2) / camera.focal_pixels
-    u, v = np.meshgrid(across, down)
-    radial = 1 - camera.barrel * (u * u + v * v)
-    u, v = u * radial, v * radial
-    u, v = u * cos(camera.roll) + v * sin(camera.roll), v * cos(camera.roll) - u * sin(camera.roll)
-    up = -v * cos(camera.pitch) - sin(camera.pitch)
-    away = -v * sin(camera.pitch) + cos(camera.pitch)
-    return np.stack((u, up, away), axis=2).reshape(-1, 3).astype(np.float32)
 
 
 def _lay_floor(random: np.random.Generator, sight: _Sight) -> None:

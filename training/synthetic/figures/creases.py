@@ -14,7 +14,7 @@ CREASE_KINDS = 24
 
 @lru_cache(maxsize=1)
 def crease_slopes() -> tuple[Floats, Floats]:
-    """Slopes across and down of all tiles, flat [CREASE_KINDS * TILE * TILE], of unit spread."""
+    """Slopes across and down of all tiles, flat [CREASE_KINDS * TILE * TILE]: of length 1/2 (root mean square)."""
     random = np.random.default_rng(20)
     tiles = [_tile(random) for _ in range(CREASE_KINDS)]
     return np.concatenate([tile[0] for tile in tiles]), np.concatenate([tile[1] for tile in tiles])

@@ -16,7 +16,6 @@ from training.synthetic.people.hairdo import HairStyle, Head, Headwear
 from training.synthetic.people.palette import Color
 
 _CROWN = 1.0
-_LONG_HAIR = {HairStyle.BOB, HairStyle.LONG}
 
 
 def head_surfaces(skeleton: Skeleton, head: Head, skin: Color, seed: int, clearance: float) -> list[Surface]:

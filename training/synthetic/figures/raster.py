@@ -23,13 +23,15 @@ _MARGIN = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """What is seen, for each covered pixel of a buffer of `shape`; `origin` is the buffer's corner from the middle.
+    """What is seen, for each covered pixel of a buffer of `shape` (rows, columns).
 
     Attributes:
         pixel: flat index of the pixel.
         texel: number of its texture's pixel, textures laid one after another.
         direct, ambient: how much of the main and of the other light it throws back, before other parts' shade.
-        depth: of all pixels, flat; NOTHING where there is nothing.
+        depth: of all pixels, flat, body heights towards the camera from the middle of the person; NOTHING where there
+            is nothing.
+        origin: column and row of the buffer's corner from the middle of the person.
     """
 
     pixel: Places
@@ -94,7 +96,11 @@ def _buffer_for(sheets: Sequence[Sheet], count: int) -> tuple[_Buffer, tuple[int
 
 
 def _draw(buffer: _Buffer, sheet: Sheet, fine: Fine, part: slice, first_texel: int, *, crease_shift: int) -> None:
-    """Enter a surface's samples, which take the numbers of `part`, and the pixels where they are nearest."""
+    """Enter a surface's samples, which take the numbers of `part`, and the pixels where they are nearest.
+
+    Of several samples of one side of one surface in one pixel the last is taken, not the nearest: they are close
+    together unless the surface is folded, and sorting them would take longer than all the rest.
+    """
     values, texel = buffer.values[:, part], buffer.texel[part]
     sheet.interpolate(fine, values)
     column, row = sheet.places(fine)

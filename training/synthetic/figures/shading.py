@@ -8,17 +8,10 @@ from training.synthetic.figures.raster import Samples
 from training.synthetic.figures.surface import Texture
 from training.synthetic.figures.view import Light
 from training.synthetic.float_arrays import Floats, as_floats
+from training.synthetic.linear_light import to_linear
 
 # The shade is worked out once for so many pixels across and down.
 _GRID = 5
-
-
-def _linear_of_srgb() -> Floats:
-    value = np.arange(256) / 255.0
-    return as_floats(np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4))
-
-
-_LINEAR = _linear_of_srgb()
 
 
 def shade(
@@ -29,7 +22,7 @@ def shade(
     direct = samples.direct * sunlit.take(samples.pixel)
     ambient = samples.ambient * open_sky.take(samples.pixel)
     palette = np.concatenate([texture.pixels.reshape(-1, 3) for texture in textures])
-    albedo = _LINEAR.take(palette.take(samples.texel, axis=0))
+    albedo = to_linear(palette.take(samples.texel, axis=0))
     seen = np.ones((len(direct), 4), np.float32)
     for channel in range(3):
         seen[:, channel] = albedo[:, channel] * (direct * light.direct[channel] + ambient * light.ambient[channel])

@@ -21,7 +21,7 @@ class Skeleton:
         arms: shoulder, elbow, wrist, [2, 3, 3].
         legs: hip, knee, ankle, [2, 3, 3].
         feet: pitch (toe down) and turn outwards of each foot, radians, [2, 2].
-        hip_height: of the hip joints.
+        hip_height: of the hip joints, body heights.
     """
 
     body: Body
@@ -41,7 +41,7 @@ def build_skeleton(body: Body, pose: Pose, held: tuple[bool, bool]) -> Skeleton:
 
 
 def sink(skeleton: Skeleton) -> float:
-    """How far the whole body comes down so that the lower foot stands on the ground."""
+    """How far the whole body comes down so that the lower foot stands on the ground, body heights."""
     soles = [
         ankle[1] - 0.04 - 0.06 * max(0.0, pitch)
         for ankle, (pitch, _) in zip(skeleton.legs[:, 2], skeleton.feet, strict=True)

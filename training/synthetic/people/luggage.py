@@ -29,6 +29,8 @@ class Luggage:
     Attributes:
         size: width, height, depth, body heights.
         second: colour of a pocket or a panel.
+        strap: colour of straps and handles.
+        roundness: of its edges, 0 for a box to 1.
         is_left: on which side it is; a cross-body strap starts at the other shoulder.
         phone: colour of the phone that is in the hand when the pose has one.
     """

@@ -71,12 +71,12 @@ class Top:
     Attributes:
         sleeve: share of the arm that is covered, 0 to 1.
         ease: how far it stands off the body, body heights.
-        hem: height of its lower edge.
+        hem: height of its lower edge, body heights above the ground.
         flare: how much wider it gets below the hips, per body height.
         opening: half of the front that stands open at the hem, as a share of the way around; 0 is closed.
         trim: colour of cuffs, hem and collar where it differs.
         sleeve_stripe: colour of lines down the sleeves.
-        quilting: distance of the seams of a padded jacket, 0 for none.
+        quilting: distance of the seams of a padded jacket, body heights; 0 for none.
     """
 
     fabric: Fabric
@@ -104,7 +104,8 @@ class Lower:
     """What is worn on the legs.
 
     Attributes:
-        hem: share of the leg that is covered.
+        hem: share of the leg that is covered, 0 to 1.
+        ease: how far it stands off the leg, body heights.
         flare: of a skirt, per body height.
         pleats: of a skirt, how many.
         wash: how much lighter the fronts of the thighs are, 0 to 1.
@@ -128,7 +129,7 @@ class Lower:
 
 @dataclass(frozen=True, slots=True)
 class Shoes:
-    """What is worn on the feet; `shaft` is how much of the leg boots cover."""
+    """What is worn on the feet; `shaft` is the share of the leg that boots cover, 0 to 1."""
 
     kind: ShoeKind
     color: Color

@@ -4,7 +4,7 @@ from math import pi
 import numpy as np
 import pytest
 
-from training.synthetic.figures.skeleton import build_skeleton
+from training.synthetic.figures.skeleton import NECK, build_skeleton, sink, turn_head, with_posture
 from training.synthetic.people.body import Body, sample_body
 from training.synthetic.people.pose import Gesture, Pose, sample_pose
 
@@ -49,3 +49,38 @@ def test_an_arm_that_carries_hangs_down() -> None:
     pose = replace(walking(0.0), gestures=(Gesture.PHONE_AT_EAR, Gesture.PHONE_AT_EAR))
     free, loaded = (build_skeleton(body(), pose, (held, False)).arms[0, 2] for held in (False, True))
     assert loaded[1] < free[1] - 0.2
+
+
+def test_posture_leaves_the_hips_and_leans_and_twists_what_is_above_by_hand() -> None:
+    upright = replace(walking(0.0), lean=(0.0, 0.0), twist=0.0)
+    straight = replace(body(), stoop=0.0)
+    points = np.array([(0.1, 0.4, 0.05), (0.1, 0.805, 0.0)], np.float32)
+    np.testing.assert_allclose(with_posture(points, straight, upright), points, atol=1e-6)
+    # 0.3 above the hips: forward by 0.1 of that, to the left by 0.2 of it.
+    leaned = with_posture(points, straight, replace(upright, lean=(0.1, 0.2)))
+    np.testing.assert_allclose(leaned, [(0.1, 0.4, 0.05), (0.1 + 0.06, 0.805, 0.03)], atol=1e-5)
+    # A quarter turn to the left: the left shoulder goes back.
+    twisted = with_posture(points, straight, replace(upright, twist=pi / 2))
+    np.testing.assert_allclose(twisted, [(0.1, 0.4, 0.05), (0.0, 0.805, -0.1)], atol=1e-5)
+    # Bent by 2.2 * 0.1 * 0.18 ** 1.5 forward and 0.25 * 0.1 * 0.05 down.
+    stooped = with_posture(points, replace(straight, stoop=0.1), upright)
+    np.testing.assert_allclose(stooped[1], (0.1, 0.805 - 0.00125, 0.22 * 0.18**1.5), atol=1e-5)
+
+
+def test_heads_turn_to_the_left_and_nod_downwards_about_the_neck() -> None:
+    level = replace(walking(0.0), head_yaw=0.0, head_pitch=0.0)
+    neck, nose = np.array((0.0, NECK + 0.015, 0.0), np.float32), np.array((0.0, NECK + 0.015, 0.05), np.float32)
+    np.testing.assert_allclose(turn_head(nose, level), nose, atol=1e-6)
+    np.testing.assert_allclose(turn_head(nose, replace(level, head_yaw=pi / 2)) - neck, (0.05, 0, 0), atol=1e-6)
+    np.testing.assert_allclose(turn_head(nose, replace(level, head_pitch=pi / 2)) - neck, (0, -0.05, 0), atol=1e-6)
+    both = turn_head(nose, replace(level, head_yaw=pi / 2, head_pitch=pi / 6)) - neck
+    np.testing.assert_allclose(both, (0.05 * np.sqrt(0.75), -0.025, 0), atol=1e-6)
+
+
+def test_the_lower_foot_stands_on_the_ground() -> None:
+    skeleton = build_skeleton(body(), walking(0.7), (False, False))
+    low = replace(skeleton, legs=np.array([[(0, 0.5, 0)] * 2 + [(0, 0.05, 0)], [(0, 0.5, 0)] * 2 + [(0, 0.12, 0)]]),
+                  feet=np.zeros((2, 2)))  # fmt: skip
+    # The sole is 0.04 below the ankle; a foot whose toes point down reaches 0.06 lower per radian.
+    assert sink(low) == pytest.approx(0.01)
+    assert sink(replace(low, feet=np.array([(0.0, 0.3), (1.5, 0.3)]))) == pytest.approx(0.12 - 0.04 - 0.09)
