@@ -26,8 +26,6 @@ class ClassMemory(nn.Module):
 
     def __init__(self, num_classes: int, map_shape: tuple[int, int, int], momentum: float = 0.0) -> None:
         super().__init__()
-        if not 0 <= momentum < 1:
-            raise ValueError(f"the memory's momentum is {momentum}, not at least 0 and below 1")
         self.momentum = momentum
         self.register_buffer("maps", torch.zeros(num_classes, *map_shape))
         self.register_buffer("is_valid", torch.zeros(num_classes, dtype=torch.bool))

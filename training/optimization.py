@@ -8,6 +8,7 @@ from torch import nn
 
 from model.checkpoint import Checkpoint
 from training.objectives.objective import Objective
+from training.ranges import check_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,12 @@ class OptimizerSettings:
     uses_nesterov: bool = True
     backbone_rate_share: float = 0.1
     largest_gradient_norm: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_range(self, "momentum", least=0, below=1)
+        check_range(self, "weight_decay", "backbone_rate_share", "largest_gradient_norm", least=0)
+        if self.uses_nesterov and not self.momentum:
+            raise ValueError("uses_nesterov is true and momentum 0: set uses_nesterov to false, or give a momentum")
 
 
 def build_optimizer(settings: OptimizerSettings, model: Checkpoint, objective: Objective) -> torch.optim.SGD:

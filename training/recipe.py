@@ -10,6 +10,7 @@ from training.objectives.build_objective import ObjectiveSettings
 from training.objectives.pairwise_matching import PairwiseMatching
 from training.optimization import OptimizerSettings
 from training.precision import DeviceName, TrainingPrecision
+from training.ranges import check_range
 from training.sampling.build_batches import Sampling
 from training.sources.drawn_networks import DrawnNetworks, NetworkPlan
 from training.sources.fresh_renderings import FreshRenderings
@@ -36,11 +37,8 @@ class Stage:
     steps_per_epoch: int = 0
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.steps_per_epoch < 0:
-            raise ValueError(
-                f"a stage has epochs {self.epochs} and steps_per_epoch {self.steps_per_epoch}: give at least one "
-                "epoch, and for the steps 0 or more"
-            )
+        check_range(self, "input_height", "input_width", "epochs", least=1)
+        check_range(self, "steps_per_epoch", least=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +71,7 @@ class Recipe:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"seed is {self.seed}: give 0 or more")
+        check_range(self, "seed", least=0)
         last = self.stages[-1]
         if (last.input_height, last.input_width) != (self.model_config.input_height, self.model_config.input_width):
             raise ValueError(

@@ -57,12 +57,6 @@ def test_a_moving_average_by_hand() -> None:
     assert is_unmixed.tolist() == [False]
 
 
-@pytest.mark.parametrize("momentum", [-0.1, 1.0])
-def test_a_momentum_out_of_range_is_refused(momentum: float) -> None:
-    with pytest.raises(ValueError, match=f"momentum is {momentum}"):
-        ClassMemory(1, (1, 1, 1), momentum)
-
-
 def test_the_memory_keeps_no_gradient() -> None:
     memory = ClassMemory(1, (1, 1, 1))
     memory.update(torch.ones(1, 1, 1, 1, requires_grad=True), torch.tensor([0]))

@@ -14,6 +14,7 @@ from training.losses.focal_matching import focal_matching_loss
 from training.network_outputs import NetworkOutputs
 from training.objectives.objective import BatchLoss, LossPart, Objective
 from training.pooled_features import pool
+from training.ranges import check_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class ClassMemoryMatching:
     classes_per_step: int = 0
 
     def __post_init__(self) -> None:
+        check_range(self, "gamma", "classes_per_step", least=0)
+        check_range(self, "momentum", least=0, below=1)
         if self.momentum and self.takes_batch == "before":
             raise ValueError(
                 f"momentum is {self.momentum} and takes_batch 'before': an average that holds a crop's own map already "

@@ -11,6 +11,7 @@ from training.losses.pairwise_matching import pairwise_matching_loss
 from training.network_outputs import NetworkOutputs
 from training.objectives.objective import BatchLoss, LossPart, Objective
 from training.pairwise_similarities import score_pairs
+from training.ranges import check_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,9 @@ class PairwiseMatching:
     triplet_weight: float = 1.0
     matching_weight: float = 1.0
     triplet_margin: float = 16.0
+
+    def __post_init__(self) -> None:
+        check_range(self, "triplet_weight", "matching_weight", "triplet_margin", least=0)
 
 
 class PairwiseMatchingObjective(Objective):
