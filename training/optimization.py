@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from model.checkpoint import Checkpoint
 from training.objectives.objective import Objective
@@ -61,8 +62,7 @@ def set_learning_rate(optimizer: torch.optim.SGD, settings: OptimizerSettings, r
     backbone["lr"], new["lr"] = rate * settings.backbone_rate_share, rate
 
 
-def limit_gradients(optimizer: torch.optim.SGD, settings: OptimizerSettings) -> None:
-    """Scale all gradients together down to the largest norm."""
-    if settings.largest_gradient_norm:
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        nn.utils.clip_grad_norm_(parameters, settings.largest_gradient_norm)
+def limit_gradients(optimizer: torch.optim.SGD, settings: OptimizerSettings) -> Tensor:
+    """Scale all gradients together down to the largest norm, and tell the norm that they had: a scalar."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    return nn.utils.clip_grad_norm_(parameters, settings.largest_gradient_norm or inf)

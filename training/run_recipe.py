@@ -1,7 +1,6 @@
 """A whole training run: get crops, train, evaluate on people never seen, and say how the checkpoint came about."""
 
 import platform
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -62,7 +61,7 @@ def run_recipe(
 
     Raises:
         ImageNetWeightsUnavailable: the recipe asks for them and they cannot be downloaded.
-        NonFiniteLoss: training ran away.
+        TrainingDiverged: training ran away.
         OSError, ValueError: crops cannot be read, or the recipe does not fit them, the folder or the machine.
     """
     if recipe.imagenet_weights:
@@ -70,17 +69,15 @@ def run_recipe(
         create_checkpoint(recipe.name, recipe.model_config, imagenet_weights=True)
     with open_source(recipe, num_processes, on_progress) as crops:
         validation = read_crop_pixels(build_network(recipe.validation), *_VALIDATION_SIZE, num_processes)
-        started = time.monotonic()
         with closing(RunObserver(recipe, validation, folder, on_step, on_validation)) as observer:
             state_path = folder.state_path if folder is not None else None
             model = train(recipe, crops, observer.observe_step, observer.observe_epoch, state_path)
-        seconds = time.monotonic() - started
         data = _describe_data(recipe, crops)
     if process_number() != 0:
         return None
     settings = evaluation_settings(recipe)
     report = evaluate(model, build_network(recipe.validation), LiftingParameters(), on_progress, settings)
-    return FinishedRun(replace(model, provenance=describe_run(recipe, data, seconds, report)), report)
+    return FinishedRun(replace(model, provenance={**model.provenance, **describe_run(recipe, data, report)}), report)
 
 
 @contextmanager
@@ -102,9 +99,7 @@ def evaluation_settings(recipe: Recipe) -> EvaluationSettings:
     return EvaluationSettings(score_by="pooled_cosine" if compares_pooled_features(recipe.objective) else "matching")
 
 
-def describe_run(
-    recipe: Recipe, data: dict[str, object], seconds: float, report: EvaluationReport
-) -> dict[str, object]:
+def describe_run(recipe: Recipe, data: dict[str, object], report: EvaluationReport) -> dict[str, object]:
     """Provenance as JSON values: recipe, data, machine, versions and figures."""
     device = choose_device(recipe.device)
     hardware = f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
@@ -113,7 +108,6 @@ def describe_run(
     return {
         "recipe": asdict(recipe),
         "data": data,
-        "training_seconds": round(seconds),
         "hardware": hardware,
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
         "validation": report.to_json_values(),

@@ -28,14 +28,14 @@ from training.sources.drawn_networks import OnProgress
 from training.sources.named_dataset import NamedDataset
 from training.step_report import StepReport
 from training.tensorboard_log import TensorBoardMissing, check_tensorboard
-from training.trainer import NonFiniteLoss
+from training.trainer import TrainingDiverged
 
 _STEPS_BETWEEN_REPORTS = 50
 _CHECKPOINT_SUFFIX = ".safetensors"
 
 _FAILURES = (
     ImageNetWeightsUnavailable,
-    NonFiniteLoss,
+    TrainingDiverged,
     TensorBoardMissing,
     BrokenProcessPool,  # a process that draws or reads was killed
     OSError,
@@ -129,8 +129,9 @@ def _run(recipe: Recipe, num_threads: int, folder: RunFolder | None, show_progre
 
 def _print_step(report: StepReport) -> None:
     parts = ", ".join(f"{name} {value:.3f}" for name, value in report.parts)
+    accuracy = "of nothing" if report.accuracy is None else f"{report.accuracy:.2f}"
     console.print(
-        f"stage {report.stage} epoch {report.epoch} step {report.step}: {parts}, accuracy {report.accuracy:.2f}, "
+        f"stage {report.stage} epoch {report.epoch} step {report.step}: {parts}, accuracy {accuracy}, "
         f"learning rate {report.learning_rate:.4f}, {report.crops_per_second:.0f} crops/s"
     )
 

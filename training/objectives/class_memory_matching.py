@@ -83,7 +83,7 @@ class ClassMemoryObjective(Objective):
         if len(classes) == 0:
             # The very first batch of the paper's order: there is nothing to match, and nothing to learn.
             nothing = maps.sum() * 0
-            return BatchLoss(nothing, (LossPart("focal matching", nothing.detach()),), nothing.detach())
+            return BatchLoss(nothing, (LossPart("focal matching", nothing.detach()),), nothing.detach() * torch.nan)
         logits = score_against_classes(maps, self.memory.maps[classes], self.head, self.kernel_size, dtype)
         targets = persons[:, None] == classes[None, :]
         included = ~(targets & is_own[:, None])

@@ -34,7 +34,8 @@ class PairwiseMatching:
 class PairwiseMatchingObjective(Objective):
     """A batch's crops against each other: negatives are as fresh as can be, and both sides of a pair learn.
 
-    Its accuracy is the share of the crops whose least similar right partner is ahead of every wrong one.
+    Its accuracy is the share of the crops whose least similar right partner is ahead of every wrong one, among those
+    that have both.
     """
 
     def __init__(self, settings: PairwiseMatching, matcher: QueryAdaptiveConvolution) -> None:

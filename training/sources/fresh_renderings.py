@@ -122,6 +122,10 @@ class FreshCrops:
         """See `TrainingCrops`."""
         return [self._describe_crop(number) for number in chosen.tolist()]
 
+    def fingerprint(self) -> str:
+        """Always the same: what is rendered is in the recipe."""
+        return "renderings"
+
     def close(self) -> None:
         """End the processes; what they were rendering is lost."""
         if self._processes is not None:
