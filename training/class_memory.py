@@ -71,15 +71,25 @@ class ClassMemory(nn.Module):
 
 
 def score_against_classes(
-    maps: Tensor, class_maps: Tensor, head: MatchingHead, kernel_size: int, dtype: torch.dtype
+    maps: Tensor,
+    class_maps: Tensor,
+    head: MatchingHead,
+    kernel_size: int,
+    dtype: torch.dtype,
+    *,
+    included: Tensor | None = None,
 ) -> Tensor:
     """Logits [n, c] of maps [n, d, h, w] against class maps [c, d, h, w], differentiable in the maps and the head.
 
     Similarities are held for one map at a time. The head runs on all pairs at once: its batch normalisation is over
-    them. Products of maps are computed in `dtype`.
+    them. Products of maps are computed in `dtype`. Pairs that `included`, bool [n, c], leaves out have no part in that
+    normalisation, and the logit 0; None includes all.
     """
     query_maxima, class_maxima = PooledSimilarities.apply(
         extract_patches(maps.float(), kernel_size), extract_patches(class_maps, kernel_size), dtype
     )
-    logits: Tensor = head(query_maxima, class_maxima)
-    return logits
+    if included is None:
+        logits: Tensor = head(query_maxima, class_maxima)
+        return logits
+    scored = head(query_maxima[included], class_maxima[included])
+    return torch.zeros(included.shape, dtype=scored.dtype, device=scored.device).masked_scatter(included, scored)
