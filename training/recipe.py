@@ -52,6 +52,9 @@ class Recipe:
         validation: a synthetic network that is never trained on.
         stages: one after the other, on the same weights.
         imagenet_weights: start with torchvision's backbone trained on ImageNet, as the paper does; else from scratch.
+        freezes_statistics: the network's batch normalisations keep the means and variances that they began with and
+            learn their weights alone, as in the authors' code of 2022. Those of the matching head still follow its
+            batches. Only for ImageNet weights: of random ones the first statistics fit nothing.
         contrastive: an auxiliary loss.
         seed: of weights, batches and augmentation.
     """
@@ -68,6 +71,7 @@ class Recipe:
     precision: TrainingPrecision = "bfloat16"
     device: DeviceName = "auto"
     imagenet_weights: bool = False
+    freezes_statistics: bool = False
     seed: int = 1
 
     def __post_init__(self) -> None:

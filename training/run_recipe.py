@@ -64,6 +64,11 @@ def run_recipe(
         TrainingDiverged: training ran away.
         OSError, ValueError: crops cannot be read, or the recipe does not fit them, the folder or the machine.
     """
+    if recipe.freezes_statistics and not recipe.imagenet_weights:
+        raise ValueError(
+            f"{recipe.name} freezes the statistics of ImageNet weights, and is to start from scratch: give "
+            "--imagenet-weights, or --set freezes_statistics=false"
+        )
     if recipe.imagenet_weights:
         # Brings them into torchvision's cache, or fails now and not after minutes of drawing.
         create_checkpoint(recipe.name, recipe.model_config, imagenet_weights=True)
@@ -88,7 +93,7 @@ def open_source(recipe: Recipe, num_processes: int, on_progress: OnProgress) -> 
         case DrawnNetworks():
             yield draw_networks(source, num_processes, on_progress)
         case NamedDataset():
-            yield read_named_dataset(source, num_processes, on_progress)
+            yield read_named_dataset(source, recipe.model_config, num_processes, on_progress)
         case FreshRenderings():
             with closing(FreshCrops(source, render_fresh_crop, on_progress)) as fresh:
                 yield fresh

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from math import exp
 
 import pytest
 
@@ -124,6 +125,24 @@ def test_the_papers_settings() -> None:
     assert optimizer.backbone_rate_share * stage.schedule.learning_rate == pytest.approx(0.001)
     covering = recipe.augmentation.covering
     assert (covering.block_share, covering.block_size, covering.erasing_share) == (1.0, 0.8, 0.0)
+
+
+def test_the_later_codes_settings() -> None:
+    recipe = graph_qaconv()
+    (stage,) = recipe.stages
+    assert asdict(stage.sampling) == {
+        "persons_per_batch": 32, "crops_per_person": 2, "persons_per_graph": 0, "batches_per_graph": 0
+    }  # fmt: skip
+    assert asdict(stage.schedule) == {"learning_rate": 0.005, "epochs": 10, "factor": 0.1}
+    assert recipe.optimizer.backbone_rate_share * stage.schedule.learning_rate == pytest.approx(0.0005)
+    assert recipe.optimizer.largest_gradient_norm == 8.0
+    assert recipe.freezes_statistics
+    config = recipe.model_config
+    assert (config.channels, config.neck_kernel_size, config.neck_batch_norm) == (128, 3, True)
+    assert config.shared_head
+    # Factors from a half to two.
+    assert exp(recipe.augmentation.colors.gain) == pytest.approx(2)
+    assert recipe.augmentation.covering.block_share == 1.0
 
 
 def test_nesterovs_momentum_needs_one() -> None:

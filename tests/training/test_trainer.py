@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.checkpoint import load_checkpoint, save_checkpoint
+from model.checkpoint import Checkpoint, create_checkpoint, load_checkpoint, save_checkpoint
+from model.config import ModelConfig
 from training.objectives.build_objective import ObjectiveSettings
 from training.objectives.class_memory_matching import ClassMemoryMatching
 from training.objectives.classification import Classification
@@ -220,6 +221,24 @@ def test_where_nobody_has_a_right_partner_there_is_no_accuracy() -> None:
     reports: list[StepReport] = []
     train(replace(recipe, stages=recipe.stages[1:]), small_crops(), reports.append)
     assert [report.accuracy for report in reports] == [None] * 2
+
+
+def test_frozen_statistics_stay_and_weights_are_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    began: dict[str, Tensor] = {}
+
+    def create_with_statistics(name: str, config: ModelConfig, imagenet_weights: bool) -> Checkpoint:
+        assert imagenet_weights
+        model = create_checkpoint(name, config)
+        model.extractor.backbone.get_submodule("bn1").running_var.fill_(3.0)
+        began.update({key: value.clone() for key, value in model.extractor.state_dict().items()})
+        return model
+
+    monkeypatch.setattr("training.trainer.create_checkpoint", create_with_statistics)
+    recipe = replace(small_recipe(epochs=1, steps=2), imagenet_weights=True, freezes_statistics=True)
+    ended = train(recipe, small_crops()).extractor.state_dict()
+    for name, value in began.items():
+        is_statistic = "running_" in name or "num_batches" in name
+        assert torch.equal(value, ended[name]) == is_statistic, name
 
 
 def test_precisions_that_a_device_does_not_have_are_refused() -> None:
