@@ -26,8 +26,6 @@ class ClassMemory(nn.Module):
 
     def __init__(self, num_classes: int, map_shape: tuple[int, int, int], momentum: float = 0.0) -> None:
         super().__init__()
-        if not 0 <= momentum < 1:
-            raise ValueError(f"the memory's momentum is {momentum}, not at least 0 and below 1")
         self.momentum = momentum
         self.register_buffer("maps", torch.zeros(num_classes, *map_shape))
         self.register_buffer("is_valid", torch.zeros(num_classes, dtype=torch.bool))
@@ -73,15 +71,25 @@ class ClassMemory(nn.Module):
 
 
 def score_against_classes(
-    maps: Tensor, class_maps: Tensor, head: MatchingHead, kernel_size: int, dtype: torch.dtype
+    maps: Tensor,
+    class_maps: Tensor,
+    head: MatchingHead,
+    kernel_size: int,
+    dtype: torch.dtype,
+    *,
+    included: Tensor | None = None,
 ) -> Tensor:
     """Logits [n, c] of maps [n, d, h, w] against class maps [c, d, h, w], differentiable in the maps and the head.
 
     Similarities are held for one map at a time. The head runs on all pairs at once: its batch normalisation is over
-    them. Products of maps are computed in `dtype`.
+    them. Products of maps are computed in `dtype`. Pairs that `included`, bool [n, c], leaves out have no part in that
+    normalisation, and the logit 0; None includes all.
     """
     query_maxima, class_maxima = PooledSimilarities.apply(
         extract_patches(maps.float(), kernel_size), extract_patches(class_maps, kernel_size), dtype
     )
-    logits: Tensor = head(query_maxima, class_maxima)
-    return logits
+    if included is None:
+        logits: Tensor = head(query_maxima, class_maxima)
+        return logits
+    scored = head(query_maxima[included], class_maxima[included])
+    return torch.zeros(included.shape, dtype=scored.dtype, device=scored.device).masked_scatter(included, scored)

@@ -41,6 +41,11 @@ def num_joined_processes() -> int:
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
+def num_local_processes() -> int:
+    """How many of them torchrun started on this machine, which share its cores."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
 def own_part(chosen: Tensor) -> Tensor:
     """This process's part of a batch's crop numbers, int64 [n / processes]; the first process's choice holds for all.
 

@@ -2,6 +2,11 @@
 
 The gallery is ingested under names of this run alone, every query is searched with temporal lifting off and on, and
 what was ingested is erased again.
+
+A search answers 1,000 matches at most. Among more candidates, those beyond them rank in gallery order. Rank-1 to
+rank-20 are what they would be. A query's average precision is off by at most about 1/1,000 for each of its right crops
+beyond: each of R right crops adds its precision divided by R, and beyond 1,000 its precision is at most about R/1,000.
+The inverse negative penalty depends on the last right crop alone, and is not to be quoted.
 """
 
 import secrets
@@ -49,8 +54,8 @@ class ServiceReport:
 
     Attributes:
         model: the fingerprint of what the service serves.
-        is_cut: whether a gallery had more candidates than the 1,000 matches that a search answers: those beyond rank
-            in gallery order then, which hardly changes anything but mINP.
+        is_cut: whether a gallery had more candidates than the 1,000 matches that a search answers; see above what
+            that does to mAP and mINP.
     """
 
     dataset: str
@@ -222,6 +227,11 @@ def _search(run: _Run, candidates: Tensor, lifting: _Lifting, place: int) -> tup
         )
     scores = torch.full(chosen.shape, float("-inf"))
     for rank, match in enumerate(answer.matches):
+        if match.detection_id not in run.places:
+            raise ServiceEvaluationError(
+                f"a search found {match.detection_id!r}, which this run did not ingest: does something else write to "
+                f"the cameras that begin with {run.prefix}? Measure a service that nobody else uses meanwhile"
+            )
         scores[run.places[match.detection_id]] = -rank
     return scores, answer.model.fingerprint
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from math import cos, pi
 
+from training.ranges import check_range
+
 
 @dataclass(frozen=True, slots=True)
 class WarmupCosine:
@@ -14,6 +16,9 @@ class WarmupCosine:
 
     learning_rate: float
     warmup_steps: int = 0
+
+    def __post_init__(self) -> None:
+        check_range(self, "learning_rate", "warmup_steps", least=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,9 @@ class StepDecay:
     learning_rate: float = 0.01
     epochs: int = 40
     factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_range(self, "learning_rate", "epochs", "factor", least=0)
 
 
 Schedule = WarmupCosine | StepDecay

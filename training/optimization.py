@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from model.checkpoint import Checkpoint
 from training.objectives.objective import Objective
+from training.ranges import check_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,12 @@ class OptimizerSettings:
     uses_nesterov: bool = True
     backbone_rate_share: float = 0.1
     largest_gradient_norm: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_range(self, "momentum", least=0, below=1)
+        check_range(self, "weight_decay", "backbone_rate_share", "largest_gradient_norm", least=0)
+        if self.uses_nesterov and not self.momentum:
+            raise ValueError("uses_nesterov is true and momentum 0: set uses_nesterov to false, or give a momentum")
 
 
 def build_optimizer(settings: OptimizerSettings, model: Checkpoint, objective: Objective) -> torch.optim.SGD:
@@ -54,8 +62,7 @@ def set_learning_rate(optimizer: torch.optim.SGD, settings: OptimizerSettings, r
     backbone["lr"], new["lr"] = rate * settings.backbone_rate_share, rate
 
 
-def limit_gradients(optimizer: torch.optim.SGD, settings: OptimizerSettings) -> None:
-    """Scale all gradients together down to the largest norm."""
-    if settings.largest_gradient_norm:
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        nn.utils.clip_grad_norm_(parameters, settings.largest_gradient_norm)
+def limit_gradients(optimizer: torch.optim.SGD, settings: OptimizerSettings) -> Tensor:
+    """Scale all gradients together down to the largest norm, and tell the norm that they had: a scalar."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    return nn.utils.clip_grad_norm_(parameters, settings.largest_gradient_norm or inf)

@@ -10,6 +10,7 @@ from training.objectives.build_objective import ObjectiveSettings
 from training.objectives.pairwise_matching import PairwiseMatching
 from training.optimization import OptimizerSettings
 from training.precision import DeviceName, TrainingPrecision
+from training.ranges import check_range
 from training.sampling.build_batches import Sampling
 from training.sources.drawn_networks import DrawnNetworks, NetworkPlan
 from training.sources.fresh_renderings import FreshRenderings
@@ -36,11 +37,8 @@ class Stage:
     steps_per_epoch: int = 0
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.steps_per_epoch < 0:
-            raise ValueError(
-                f"a stage has epochs {self.epochs} and steps_per_epoch {self.steps_per_epoch}: give at least one "
-                "epoch, and for the steps 0 or more"
-            )
+        check_range(self, "input_height", "input_width", "epochs", least=1)
+        check_range(self, "steps_per_epoch", least=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +54,9 @@ class Recipe:
         imagenet_weights: start with torchvision's backbone trained on ImageNet, as the paper does.
         start_from: a checkpoint's file, whose weights training starts with: of the same architecture, whatever its
             input size. Neither given: from random weights.
+        freezes_statistics: the network's batch normalisations keep the means and variances that they began with and
+            learn their weights alone, as in the authors' code of 2022. Those of the matching head still follow its
+            batches. Not from random weights, whose first statistics fit nothing.
         contrastive: an auxiliary loss.
         seed: of weights, batches and augmentation.
     """
@@ -73,11 +74,11 @@ class Recipe:
     device: DeviceName = "auto"
     imagenet_weights: bool = False
     start_from: str = ""
+    freezes_statistics: bool = False
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"seed is {self.seed}: give 0 or more")
+        check_range(self, "seed", least=0)
         if self.imagenet_weights and self.start_from:
             raise ValueError(f"imagenet_weights, and start_from {self.start_from}: give one of them")
         last = self.stages[-1]

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
+from difflib import get_close_matches
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 _Record = TypeVar("_Record")
+_MOST_NEAR = 3
+_ALL_FIELDS = "--list-fields shows all"
 # By names of fields and places in tuples, the new value or what changes within.
 _Changes = dict[str, Any]
 
@@ -25,12 +28,14 @@ def set_fields(record: _Record, settings: Sequence[str]) -> _Record:
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals:
-            raise ValueError(f"{setting!r} is no FIELD=VALUE; for instance seed=2. {_list_fields(record)}")
+            raise ValueError(f"{setting!r} is no FIELD=VALUE; for instance seed=2. {_ALL_FIELDS}")
         path = name.split(".")
         try:
             value = _parse(text, _type_at(record, path))
         except KeyError as error:
-            raise ValueError(f"there is no field {name!r}. {_list_fields(record)}") from error
+            near = get_close_matches(name, [known for known, _ in list_fields(record)], _MOST_NEAR)
+            hint = f"; do you mean {' or '.join(near)}?" if near else "."
+            raise ValueError(f"there is no field {name!r}{hint} {_ALL_FIELDS}") from error
         except ValueError as error:
             raise ValueError(f"{name}={text}: {error}") from error
         branch = changes
@@ -42,6 +47,19 @@ def set_fields(record: _Record, settings: Sequence[str]) -> _Record:
     except ValueError as error:
         raise ValueError(f"{', '.join(settings)}: {error}") from error
     return changed
+
+
+def list_fields(record: Any, prefix: str = "") -> Iterator[tuple[str, object]]:  # noqa: ANN401 (dataclasses of any kind)
+    """The dotted names of all fields that can be set, with their values."""
+    for field in fields(record):
+        value, name = getattr(record, field.name), prefix + field.name
+        if is_dataclass(value):
+            yield from list_fields(value, f"{name}.")
+        elif isinstance(value, tuple) and value and is_dataclass(value[0]):
+            for place, part in enumerate(value):
+                yield from list_fields(part, f"{name}.{place}.")
+        else:
+            yield name, value
 
 
 def _type_at(record: Any, path: list[str]) -> Any:  # noqa: ANN401 (dataclasses of any kind; a type as annotations give it)
@@ -97,19 +115,3 @@ def _type_name(kind: Any) -> str:  # noqa: ANN401 (a type as annotations give it
     if get_origin(kind) in (Union, UnionType):
         return " or ".join(_type_name(one) for one in get_args(kind))
     return getattr(kind, "__name__", str(kind))
-
-
-def _list_fields(record: object) -> str:
-    return f"Its fields: {', '.join(_names(record))}"
-
-
-def _names(record: Any, prefix: str = "") -> Iterator[str]:  # noqa: ANN401 (dataclasses of any kind)
-    """The dotted names of all fields that can be set, of several alike those of the first."""
-    for field in fields(record):
-        value, name = getattr(record, field.name), prefix + field.name
-        if is_dataclass(value):
-            yield from _names(value, f"{name}.")
-        elif isinstance(value, tuple) and value and is_dataclass(value[0]):
-            yield from _names(value[0], f"{name}.0.")
-        else:
-            yield name

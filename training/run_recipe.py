@@ -1,7 +1,6 @@
 """A whole training run: get crops, train, evaluate on people never seen, and say how the checkpoint came about."""
 
 import platform
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -64,7 +63,7 @@ def run_recipe(
 
     Raises:
         ImageNetWeightsUnavailable: the recipe asks for them and they cannot be downloaded.
-        NonFiniteLoss: training ran away.
+        TrainingDiverged: training ran away.
         OSError, ValueError: crops cannot be read, or the recipe does not fit them, the folder or the machine.
     """
     # Fails now and not after minutes of drawing where ImageNet's weights, or a checkpoint's, are not to be had.
@@ -72,11 +71,9 @@ def run_recipe(
     started_from = load_checkpoint(Path(recipe.start_from)) if recipe.start_from else None
     with open_source(recipe, num_processes, on_progress) as crops:
         validation = read_crop_pixels(build_network(recipe.validation), *_VALIDATION_SIZE, num_processes)
-        started = time.monotonic()
         with closing(RunObserver(recipe, validation, folder, on_step, on_validation)) as observer:
             state_path = folder.state_path if folder is not None else None
             model = train(recipe, crops, observer.observe_step, observer.observe_epoch, state_path)
-        seconds = time.monotonic() - started
         data = _describe_data(recipe, crops)
         if started_from is not None:
             data["started_from"] = {"name": started_from.name, "fingerprint": started_from.fingerprint}
@@ -84,7 +81,7 @@ def run_recipe(
         return None
     settings = evaluation_settings(recipe)
     report = evaluate(model, build_network(recipe.validation), LiftingParameters(), on_progress, settings)
-    return FinishedRun(replace(model, provenance=describe_run(recipe, data, seconds, report)), report)
+    return FinishedRun(replace(model, provenance={**model.provenance, **describe_run(recipe, data, report)}), report)
 
 
 @contextmanager
@@ -95,7 +92,7 @@ def open_source(recipe: Recipe, num_processes: int, on_progress: OnProgress) -> 
         case DrawnNetworks():
             yield draw_networks(source, num_processes, on_progress)
         case NamedDataset():
-            yield read_named_dataset(source, num_processes, on_progress)
+            yield read_named_dataset(source, recipe.model_config, num_processes, on_progress)
         case FreshRenderings():
             with closing(FreshCrops(source, render_fresh_crop, on_progress)) as fresh:
                 yield fresh
@@ -106,9 +103,7 @@ def evaluation_settings(recipe: Recipe) -> EvaluationSettings:
     return EvaluationSettings(score_by="pooled_cosine" if compares_pooled_features(recipe.objective) else "matching")
 
 
-def describe_run(
-    recipe: Recipe, data: dict[str, object], seconds: float, report: EvaluationReport
-) -> dict[str, object]:
+def describe_run(recipe: Recipe, data: dict[str, object], report: EvaluationReport) -> dict[str, object]:
     """Provenance as JSON values: recipe, data, machine, versions and figures."""
     device = choose_device(recipe.device)
     hardware = f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
@@ -117,7 +112,6 @@ def describe_run(
     return {
         "recipe": asdict(recipe),
         "data": data,
-        "training_seconds": round(seconds),
         "hardware": hardware,
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
         "validation": report.to_json_values(),

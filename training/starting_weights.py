@@ -17,9 +17,15 @@ def starting_model(recipe: Recipe) -> Checkpoint:
         CheckpointError: the file is no checkpoint, or a damaged one.
         ImageNetWeightsUnavailable: they cannot be downloaded.
         OSError: the file cannot be read.
-        ValueError: the checkpoint is of another architecture than the recipe's.
+        ValueError: the checkpoint is of another architecture than the recipe's, or the recipe freezes the statistics of
+            random weights.
     """
     wanted = recipe.model_config
+    if recipe.freezes_statistics and not (recipe.imagenet_weights or recipe.start_from):
+        raise ValueError(
+            f"{recipe.name} freezes the statistics that it starts with, and is to start from random weights: give "
+            "--imagenet-weights or --start-from, or --set freezes_statistics=false"
+        )
     if not recipe.start_from:
         return create_checkpoint(recipe.name, wanted, recipe.imagenet_weights)
     found = load_checkpoint(Path(recipe.start_from))

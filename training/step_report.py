@@ -11,7 +11,7 @@ class StepReport:
         stage, epoch, step: their numbers: the epoch's in its stage, the step's in the whole run.
         steps: of the epoch, and `step_of_epoch` how many of them are done.
         loss: of the batch, and `parts` what it is made of, by name.
-        accuracy: see the objective.
+        accuracy: see the objective; None where no crop could be right or wrong.
         crops_per_second: of this step, waiting for crops included.
     """
 
@@ -22,6 +22,6 @@ class StepReport:
     steps: int
     loss: float
     parts: tuple[tuple[str, float], ...]
-    accuracy: float
+    accuracy: float | None
     learning_rate: float
     crops_per_second: float

@@ -51,7 +51,8 @@ class TensorBoardLog:
         self._writer.add_scalar("loss/total", report.loss, report.step)
         for name, value in report.parts:
             self._writer.add_scalar(f"loss/{name}", value, report.step)
-        self._writer.add_scalar("accuracy/batch", report.accuracy, report.step)
+        if report.accuracy is not None:
+            self._writer.add_scalar("accuracy/batch", report.accuracy, report.step)
         self._writer.add_scalar("learning_rate", report.learning_rate, report.step)
         self._writer.add_scalar("throughput/crops_per_second", report.crops_per_second, report.step)
 

@@ -1,7 +1,9 @@
 """Trains a recipe: stages, in each epochs, and in each load, loop, step, report, save."""
 
+import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -43,8 +45,8 @@ from training.training_state import (
 _WEIGHTS, _BATCHES, _CROPS = range(3)
 
 
-class NonFiniteLoss(RuntimeError):  # noqa: N818 (says what is the case)
-    """The loss of a batch is not a number, or infinite; says of which."""
+class TrainingDiverged(RuntimeError):  # noqa: N818 (says what is the case)
+    """The loss of a batch or its gradient is not a number, or infinite; says of which."""
 
 
 OnStep = Callable[[StepReport], None]
@@ -70,42 +72,47 @@ def train(
         state_path: where the state is kept; if the file is there, training goes on from it.
 
     Returns:
-        The model in inference mode on the CPU, without provenance.
+        The model in inference mode on the CPU. Its provenance has `training_seconds` alone: those of the run,
+        validation included, in all the times that it was started.
 
     Raises:
         CheckpointError, ImageNetWeightsUnavailable, OSError: the weights that the recipe starts with are not to be had.
-        NonFiniteLoss: training ran away.
+        TrainingDiverged: training ran away.
         TrainingStateError: the file at `state_path` is not of this run.
         ValueError: the recipe does not fit the machine or the crops.
     """
     device = choose_device(recipe.device)
     check_precision(recipe.precision, device)
-    saved = read_training_state(recipe, state_path) if state_path is not None and state_path.exists() else None
+    saved = None
+    if state_path is not None and state_path.exists():
+        saved = read_training_state(recipe, crops.fingerprint(), state_path)
+    began = time.monotonic() - (saved.seconds if saved is not None else 0.0)
     torch.manual_seed(_seed(recipe, _WEIGHTS))
     model = starting_model(recipe)
     step = 0
     for number, stage in enumerate(recipe.stages):
         if saved is not None and number < saved.stage:
             continue
-        state = _begin_stage(recipe, number, model, int(crops.persons.max()) + 1, device=device, step=step)
+        num_classes = int(crops.persons.max()) + 1
+        state = _begin_stage(recipe, number, model, num_classes, device=device, step=step, began=began)
         if saved is not None and number == saved.stage:
             restore(saved, state)
         for _ in range(state.epoch, stage.epochs):
             _run_epoch(recipe, state, crops, on_step)
-            _end_epoch(recipe, state, on_epoch, state_path)
+            _end_epoch(recipe, state, crops, on_epoch, state_path)
         model, step = state.model, state.step
     model.extractor.cpu().eval()
     model.matcher.cpu().eval()
-    return model
+    return replace(model, provenance={"training_seconds": round(time.monotonic() - began)})
 
 
 def _begin_stage(
-    recipe: Recipe, number: int, model: Checkpoint, num_classes: int, *, device: torch.device, step: int
+    recipe: Recipe, number: int, model: Checkpoint, num_classes: int, *, device: torch.device, step: int, began: float
 ) -> TrainingState:
     stage = recipe.stages[number]
     torch.manual_seed(_seed(recipe, _WEIGHTS, 1 + number))
     model = resize_model(model, stage.input_height, stage.input_width)
-    model.extractor.to(device).to(memory_format=torch.channels_last).train()
+    model.extractor.to(device).to(memory_format=torch.channels_last).train(not recipe.freezes_statistics)
     model.matcher.to(device).train()
     objective = build_objective(recipe.objective, model, num_classes).to(device)
     if compares_pooled_features(recipe.objective):
@@ -115,7 +122,7 @@ def _begin_stage(
     network = parallel_network(TrainedNetwork(model.extractor))
     optimizer = build_optimizer(recipe.optimizer, model, objective)
     scaler = gradient_scaler(recipe.precision, device)
-    return TrainingState(number, 0, step, model, network, objective, optimizer, scaler)
+    return TrainingState(number, 0, step, model, network, objective, optimizer, scaler, began)
 
 
 def _run_epoch(recipe: Recipe, state: TrainingState, crops: TrainingCrops, on_step: OnStep | None) -> None:
@@ -143,9 +150,15 @@ def _run_epoch(recipe: Recipe, state: TrainingState, crops: TrainingCrops, on_st
         own = own_part(chosen)
         loss = _compute_loss(recipe, state, crops, own, crop_random=crop_random, batch_random=batch_random)
         total = float(loss.total.detach())
-        if not np.isfinite(total):
-            raise NonFiniteLoss(_describe_non_finite(state, step_of_epoch, total, crops.describe(own)))
-        _update(recipe, state, loss.total)
+        if not math.isfinite(total):
+            raise TrainingDiverged(_describe_divergence("loss", total, state, step_of_epoch, crops.describe(own)))
+        norm = _update(recipe, state, loss.total)
+        # After the step, and not before it: the report waits for the device here anyway, and the weights of a run that
+        # ends here are never kept. The scaler of float16 leaves such steps out by itself.
+        if not (math.isfinite(norm) or state.scaler.is_enabled()):
+            raise TrainingDiverged(
+                _describe_divergence("gradients' norm", float(norm), state, step_of_epoch, crops.describe(own))
+            )
         state.step += 1
         crops.go_to_step(state.step)
         now = time.monotonic()
@@ -182,14 +195,16 @@ def _compute_loss(
     return loss
 
 
-def _update(recipe: Recipe, state: TrainingState, loss: Tensor) -> None:
+def _update(recipe: Recipe, state: TrainingState, loss: Tensor) -> Tensor:
+    """One step of the optimizer; the norm that all gradients together had."""
     state.optimizer.zero_grad(set_to_none=True)
     state.scaler.scale(loss).backward()
     average_gradients(_outside_the_network(state))
     state.scaler.unscale_(state.optimizer)
-    limit_gradients(state.optimizer, recipe.optimizer)
+    norm = limit_gradients(state.optimizer, recipe.optimizer)
     state.scaler.step(state.optimizer)
     state.scaler.update()
+    return norm
 
 
 def _outside_the_network(state: TrainingState) -> list[torch.nn.Parameter]:
@@ -197,19 +212,22 @@ def _outside_the_network(state: TrainingState) -> list[torch.nn.Parameter]:
     return [parameter for parameter in new_parameters(state.model, state.objective) if id(parameter) not in in_network]
 
 
-def _end_epoch(recipe: Recipe, state: TrainingState, on_epoch: OnEpoch | None, state_path: Path | None) -> None:
+def _end_epoch(
+    recipe: Recipe, state: TrainingState, crops: TrainingCrops, on_epoch: OnEpoch | None, state_path: Path | None
+) -> None:
     state.epoch += 1
     if process_number() != 0:
         return
     if on_epoch is not None:
         on_epoch(state.stage, state.epoch, state.step, state.model)
     if state_path is not None:
-        save_training_state(state, recipe, state_path)
+        save_training_state(state, recipe, crops.fingerprint(), state_path)
 
 
 def _report(
     state: TrainingState, step_of_epoch: int, steps: int, loss: BatchLoss, *, rate: float, crops_per_second: float
 ) -> StepReport:
+    accuracy = float(loss.accuracy)
     return StepReport(
         stage=state.stage,
         epoch=state.epoch,
@@ -218,15 +236,15 @@ def _report(
         steps=steps,
         loss=float(loss.total.detach()),
         parts=tuple((part.name, float(part.value)) for part in loss.parts),
-        accuracy=float(loss.accuracy),
+        accuracy=None if math.isnan(accuracy) else accuracy,
         learning_rate=rate,
         crops_per_second=crops_per_second,
     )
 
 
-def _describe_non_finite(state: TrainingState, step_of_epoch: int, loss: float, sources: list[str]) -> str:
+def _describe_divergence(name: str, value: float, state: TrainingState, step_of_epoch: int, sources: list[str]) -> str:
     return (
-        f"the loss is {loss} in stage {state.stage}, epoch {state.epoch}, batch {step_of_epoch}: lower the learning "
+        f"the {name} is {value} in stage {state.stage}, epoch {state.epoch}, batch {step_of_epoch}: lower the learning "
         f"rate, or limit gradients (optimizer.largest_gradient_norm). The batch's crops: {', '.join(sources)}"
     )
 

@@ -4,6 +4,7 @@ Random numbers are not among it: every epoch has generators of its own, seeded b
 """
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 import torch
 
 from model.checkpoint import Checkpoint
+from training.distributed import num_joined_processes
 from training.objectives.objective import Objective
 from training.recipe import Recipe
 
-_FORMAT = "qaconv-training-state-1"
+_FORMAT = "qaconv-training-state-2"
 
 
 class TrainingStateError(ValueError):
@@ -34,6 +36,7 @@ class TrainingState:
         objective: of this stage.
         optimizer: of the model and the objective.
         scaler: of the loss; see `gradient_scaler`.
+        began: what `time.monotonic` would have told at the run's first step, had it never been stopped.
     """
 
     stage: int
@@ -44,20 +47,24 @@ class TrainingState:
     objective: Objective
     optimizer: torch.optim.SGD
     scaler: torch.amp.GradScaler
+    began: float
 
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """What was read of a file; see `restore`."""
+    """What was read of a file; see `restore`. `seconds` were spent on it, in all the times that the run was started."""
 
     stage: int
     epoch: int
     step: int
+    seconds: float
     content: dict[str, Any]
 
 
-def save_training_state(state: TrainingState, recipe: Recipe, path: Path) -> None:
+def save_training_state(state: TrainingState, recipe: Recipe, crops: str, path: Path) -> None:
     """Write a state between two epochs; a crash or a loss of power leaves the file that was there before, or none.
+
+    `crops` is the fingerprint of what is trained on.
 
     Raises:
         OSError: the file cannot be written.
@@ -65,7 +72,10 @@ def save_training_state(state: TrainingState, recipe: Recipe, path: Path) -> Non
     content = {
         "format": _FORMAT,
         "recipe": repr(recipe),
+        "crops": crops,
+        "processes": num_joined_processes(),
         "place": [state.stage, state.epoch, state.step],
+        "seconds": time.monotonic() - state.began,
         "scaler": state.scaler.state_dict(),
         **{name: part.state_dict() for name, part in _parts(state).items()},
     }
@@ -77,11 +87,11 @@ def save_training_state(state: TrainingState, recipe: Recipe, path: Path) -> Non
     unfinished.replace(path)
 
 
-def read_training_state(recipe: Recipe, path: Path) -> SavedState:
-    """Read a state that this recipe left.
+def read_training_state(recipe: Recipe, crops: str, path: Path) -> SavedState:
+    """Read a state that this recipe left, on crops of this fingerprint and in as many joined processes as now.
 
     Raises:
-        TrainingStateError: the file is no training state, or of another recipe.
+        TrainingStateError: the file is no training state, or the rest of its run would not be what it would have been.
         OSError: it cannot be read.
     """
     try:
@@ -90,15 +100,15 @@ def read_training_state(recipe: Recipe, path: Path) -> SavedState:
         raise
     except Exception as error:  # Bytes that are no pickle raise whatever they spell.
         raise TrainingStateError(f"{path} is no training state, or a damaged one: {error}") from error
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise TrainingStateError(f"{path} is no training state of the format {_FORMAT!r}")
-    if content["recipe"] != repr(recipe):
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != _FORMAT:
         raise TrainingStateError(
-            f"{path} was left by another recipe, or by this one with other settings: give the same, or begin anew in "
-            f"another folder. It was {content['recipe']}"
+            f"{path} is no training state of the format {_FORMAT!r}, but of {found!r}: finish the run with the version "
+            "that began it, or begin anew in another folder"
         )
+    _check_run(content, recipe, crops, path)
     stage, epoch, step = content["place"]
-    return SavedState(stage, epoch, step, content)
+    return SavedState(stage, epoch, step, content["seconds"], content)
 
 
 def restore(saved: SavedState, state: TrainingState) -> None:
@@ -108,6 +118,25 @@ def restore(saved: SavedState, state: TrainingState) -> None:
         part.load_state_dict(saved.content[name])
     state.scaler.load_state_dict(saved.content["scaler"])
     state.epoch, state.step = saved.epoch, saved.step
+
+
+def _check_run(content: dict[str, Any], recipe: Recipe, crops: str, path: Path) -> None:
+    if content["recipe"] != repr(recipe):
+        raise TrainingStateError(
+            f"{path} was left by another recipe, or by this one with other settings: give the same, or begin anew in "
+            f"another folder. It was {content['recipe']}"
+        )
+    if content["crops"] != crops:
+        raise TrainingStateError(
+            f"{path} was left by a run on {content['crops']}, and there are {crops} now: give the same data, or begin "
+            "anew in another folder"
+        )
+    processes = num_joined_processes()
+    if content["processes"] != processes:
+        raise TrainingStateError(
+            f"{path} was left by {content['processes']} joined processes, and now there are {processes}: start as many "
+            "(torchrun --nproc-per-node), or begin anew in another folder"
+        )
 
 
 def _parts(state: TrainingState) -> dict[str, torch.nn.Module | torch.optim.Optimizer]:

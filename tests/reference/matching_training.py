@@ -3,6 +3,8 @@
 Tensors are float64 scalars where gradients are wanted, so that automatic differentiation gives those of the definition.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -31,15 +33,29 @@ def head_logits(pairs: list[tuple[list[Tensor], list[Tensor]]], head: torch.nn.M
 
 
 def memory_loss(
-    maps: Tensor, persons: list[int], memory: Tensor, valid: list[bool], head: torch.nn.Module, gamma: float
+    maps: Tensor,
+    persons: list[int],
+    memory: Tensor,
+    valid: list[bool],
+    head: torch.nn.Module,
+    gamma: float,
+    own: Sequence[int] = (),
 ) -> Tensor:
-    """Liao & Shao 2020, Eq. (1): every map against every class seen before."""
+    """Liao & Shao 2020, Eq. (1): every map against every class seen before.
+
+    The maps numbered in `own` are those of their classes: with their own class they are no pair.
+    """
     classes = [number for number, is_valid in enumerate(valid) if is_valid]
-    pairs = [maxima_of_pair(one, memory[number]) for one in maps for number in classes]
-    logits = head_logits(pairs, head)
+    names = [
+        (crop, number)
+        for crop, person in enumerate(persons)
+        for number in classes
+        if not (crop in own and person == number)
+    ]
+    logits = head_logits([maxima_of_pair(maps[crop], memory[number]) for crop, number in names], head)
     total = torch.zeros((), dtype=maps.dtype)
-    for place, logit in enumerate(logits):
-        person, number = persons[place // len(classes)], classes[place % len(classes)]
+    for (crop, number), logit in zip(names, logits, strict=True):
+        person = persons[crop]
         p = logit.sigmoid()
         p_t = p if person == number else 1 - p
         total = total - (1 - p_t) ** gamma * p_t.log()

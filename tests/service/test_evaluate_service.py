@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 import torch
+from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from model.checkpoint import Checkpoint, create_checkpoint, save_checkpoint
@@ -19,6 +20,7 @@ from service.access.scope import Scope
 from tests.service.made_keys import add_key
 from tests.service.running_service import RunningService
 from tests.training.evaluation.made_searches import crop
+from training import evaluate_service as evaluate_service_module
 from training.datasets.crop_folder import write_crop_folder
 from training.datasets.dataset import DISTRACTOR, JUNK, Dataset
 from training.evaluate import EvaluationReport, EvaluationSettings, evaluate
@@ -189,6 +191,20 @@ def test_candidates_that_the_protocol_does_not_have_are_told(client: httpx.Clien
 
     with pytest.raises(ServiceEvaluationError, match="candidates, the protocol has"):
         evaluate_service(client, FEW, None, on_progress=intrude)
+    assert gallery_size(client) == 0
+
+
+def test_a_match_that_this_run_did_not_ingest_is_told(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = evaluate_service_module._read
+
+    def read_of_another(response: httpx.Response) -> BaseModel:
+        answer = read(response)
+        answer.matches[0].detection_id = "another"
+        return answer
+
+    monkeypatch.setattr(evaluate_service_module, "_read", read_of_another)
+    with pytest.raises(ServiceEvaluationError, match="a search found 'another', which this run did not ingest"):
+        evaluate_service(client, FEW, None)
     assert gallery_size(client) == 0
 
 

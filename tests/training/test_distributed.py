@@ -11,7 +11,7 @@ from torch import Tensor
 
 from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from training.augmentation.settings import Augmentation, Colors, Covering, Placing
-from training.distributed import joined_processes, own_part
+from training.distributed import joined_processes, num_local_processes, own_part
 from training.learning_rate import WarmupCosine
 from training.objectives.class_memory_matching import ClassMemoryMatching
 from training.objectives.classification import Classification
@@ -81,6 +81,13 @@ def test_a_batch_that_cannot_be_divided_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("training.distributed.num_joined_processes", lambda: 3)
     with pytest.raises(ValueError, match="a batch of 8 crops cannot be divided among 3 processes"):
         own_part(torch.arange(8))
+
+
+def test_the_processes_of_a_machine_are_counted_as_torchrun_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert num_local_processes() == 4
+    monkeypatch.delenv("LOCAL_WORLD_SIZE")
+    assert num_local_processes() == 1
 
 
 def train_nothing(recipe: Recipe) -> Checkpoint:

@@ -11,6 +11,7 @@ from tests.training.evaluation.made_searches import crop
 from training.datasets.dataset import DISTRACTOR, JUNK, Dataset
 from training.datasets.labelled_crop import LabelledCrop
 from training.evaluate import EvaluationReport, EvaluationSettings, evaluate
+from training.evaluation import pair_scores
 from training.synthetic.network import SyntheticNetwork
 from training.synthetic.walks import Traffic
 
@@ -85,11 +86,19 @@ def test_what_has_no_times_is_not_lifted(model: Checkpoint, benchmark: Dataset) 
     assert report.all_cameras.reranked is not None
 
 
-def test_less_work_gives_the_same_appearance(model: Checkpoint, benchmark: Dataset) -> None:
-    whole = evaluate(model, benchmark, LiftingParameters())
-    told: list[tuple[str, int, int]] = []
-    settings = EvaluationSettings(reranking=None, nearby_from="queries")
-    part = evaluate(model, benchmark, LiftingParameters(), lambda *progress: told.append(progress), settings)
+def test_without_reranking_and_gallery_neighbours_only_queries_are_compared(
+    model: Checkpoint, benchmark: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pair_scores, "_ROWS_PER_BATCH", 1)
+
+    def compared(settings: EvaluationSettings) -> tuple[EvaluationReport, int]:
+        told: list[tuple[str, int, int]] = []
+        report = evaluate(model, benchmark, LiftingParameters(), lambda *progress: told.append(progress), settings)
+        return report, next(total for stage, _, total in told if stage == "comparing pairs")
+
+    whole, rows_of_whole = compared(EvaluationSettings())
+    part, rows_of_part = compared(EvaluationSettings(reranking=None, nearby_from="queries"))
+    assert (rows_of_whole, rows_of_part) == (23, 10)
     assert part.all_cameras.appearance == whole.all_cameras.appearance
     assert part.impostor_thresholds == whole.impostor_thresholds
     assert part.all_cameras.reranked is None

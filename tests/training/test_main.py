@@ -86,13 +86,6 @@ def test_a_dataset_of_a_folder_is_trained_on(runner: CliRunner, tmp_path: Path) 
     runner.invoke(app, ["synthesise", str(crops), "--people", "6", "--cameras", "2", "--seed", "3"])
     arguments = ["train", "tiny", "--output", str(output), "--threads", "1", "--set", "stages.0.steps_per_epoch=2"]
     result = runner.invoke(app, [*arguments, "--dataset", "csv", "--folder", str(crops)])
-    if result.exit_code:
-        # Where the crops have no column that splits them there is nothing to train on: told, not passed over.
-        assert "split" in result.stderr
-        manifest = crops / "detections.csv"
-        rows = manifest.read_text().splitlines()
-        manifest.write_text("\n".join([rows[0] + ",split", *(row + ",training" for row in rows[1:])]) + "\n")
-        result = runner.invoke(app, [*arguments, "--dataset", "csv", "--folder", str(crops)])
     assert result.exit_code == 0, result.output
     assert load_checkpoint(output).provenance["data"]["source"] == "csv"
 
@@ -103,12 +96,23 @@ def test_a_dataset_of_a_folder_is_trained_on(runner: CliRunner, tmp_path: Path) 
         (["--set", "optimizer.momentun=1"], "there is no field 'optimizer.momentun'"),
         (["--set", "seed=x"], "expected a whole number"),
         (["--dataset", "market1501"], "give both, or neither"),
+        (["--set", "stages.0.sampling.persons_per_batch=0"], "persons_per_batch is 0: give at least 1"),
     ],
 )
 def test_settings_that_are_none_are_told(runner: CliRunner, tmp_path: Path, arguments: list[str], told: str) -> None:
     result = runner.invoke(app, ["train", "tiny", "--output", str(tmp_path / "x.safetensors"), *arguments])
     assert result.exit_code == 2
     assert told in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_the_fields_of_a_recipe_are_listed_as_they_are_set(runner: CliRunner) -> None:
+    listed = runner.invoke(app, ["train", "tiny", "--set", "seed=7", "--list-fields"])
+    assert listed.exit_code == 0, listed.output
+    lines = listed.stdout.splitlines()
+    assert {"seed=7", "optimizer.momentum=0.9", "source.networks.0.num_people=12", "imagenet_weights=false"} <= {*lines}
+    again = runner.invoke(app, ["train", "tiny", "--list-fields", *(f"--set={line}" for line in lines)])
+    assert again.stdout == listed.stdout
+    assert "--output says where" in runner.invoke(app, ["train", "tiny"]).stderr
 
 
 def test_an_output_that_cannot_be_written_is_refused_before_training(runner: CliRunner, tmp_path: Path) -> None:

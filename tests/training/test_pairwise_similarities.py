@@ -7,15 +7,15 @@ from reference.matching_training import pair_logits
 from training.pairwise_similarities import PairwiseSimilarities, score_pairs
 
 
-def distinct_maps(n: int, channels: int, height: int, width: int, seed: int) -> Tensor:
-    """Small integers: exact in bfloat16, as are their products and sums here."""
+def maps_of_integers(n: int, channels: int, height: int, width: int, seed: int) -> Tensor:
+    """Small integers: exact in bfloat16, as are their products and sums here, which stay below 256."""
     generator = torch.Generator().manual_seed(seed)
-    return torch.randint(-8, 9, (n, channels, height, width), generator=generator).float()
+    return torch.randint(-4, 5, (n, channels, height, width), generator=generator).float()
 
 
 @pytest.mark.parametrize(("n", "locations"), [(2, 1), (4, 6), (5, 3)])
 def test_maxima_and_gradients_to_both_maps_equal_automatic_differentiation(n: int, locations: int) -> None:
-    patches = distinct_maps(n, 12, locations, 1, n).flatten(2).requires_grad_()
+    patches = maps_of_integers(n, 4, locations, 1, n).flatten(2).requires_grad_()
     weights = torch.randint(1, 5, (n, n, locations), generator=torch.Generator().manual_seed(1)).float()
 
     maxima = PairwiseSimilarities.apply(patches, torch.bfloat16)
@@ -28,13 +28,11 @@ def test_maxima_and_gradients_to_both_maps_equal_automatic_differentiation(n: in
         assert float(maxima[i, i].detach().abs().sum()) == 0
     similarities = torch.einsum("ics,jcr->ijsr", patches, patches)
     expected = similarities.max(dim=3).values.masked_fill(torch.eye(n, dtype=torch.bool)[:, :, None], 0.0)
-    # bfloat16 holds the larger of the sums with an error of 1 in 256.
-    torch.testing.assert_close(maxima, expected, atol=0, rtol=2**-8)
+    torch.testing.assert_close(maxima, expected, atol=0, rtol=0)
     (expected * weights).sum().backward()
     assert patches.grad is not None
-    close = torch.isclose(gradient, patches.grad, atol=0.5, rtol=2**-7).float().mean()
-    # Where bfloat16 made two similarities equal, either may take the gradient.
-    assert close > 0.9
+    # Of equal similarities the first is the maximum, here as there.
+    torch.testing.assert_close(gradient, patches.grad, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("shared", [False, True])

@@ -20,6 +20,17 @@ def test_a_terminal_sees_each_stage_and_standard_output_stays_clean(
     assert shown.out == ""
 
 
+def test_nothing_is_drawn_where_it_is_not_wanted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_bar(is_wanted=False) as show:
+        show("reading crops", 1, 1)
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "")
+
+
 def test_nothing_is_drawn_where_nobody_watches(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

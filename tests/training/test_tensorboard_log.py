@@ -12,8 +12,8 @@ from training_run import small_recipe
 
 def test_scalars_and_pictures_are_there_to_be_read(tmp_path: Path) -> None:
     log = TensorBoardLog(tmp_path)
-    for step in (1, 2):
-        log.log_step(StepReport(0, 0, step, step, 2, 5.0 / step, (("hard triplet", 3.0),), 0.25, 0.01, 40.0))
+    for step, accuracy in ((1, 0.25), (2, None)):
+        log.log_step(StepReport(0, 0, step, step, 2, 5.0 / step, (("hard triplet", 3.0),), accuracy, 0.01, 40.0))
     labels = CropLabels(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]))
     log.log_validation(retrieval_metrics(torch.eye(3), labels, labels), 2)
     model = create_checkpoint("small", small_recipe().model_config)
@@ -22,6 +22,7 @@ def test_scalars_and_pictures_are_there_to_be_read(tmp_path: Path) -> None:
     events = EventAccumulator(str(tmp_path))
     events.Reload()
     assert {event.step: event.value for event in events.Scalars("loss/total")} == {1: 5.0, 2: 2.5}
+    assert {event.step: event.value for event in events.Scalars("accuracy/batch")} == {1: 0.25}
     assert set(events.Tags()["scalars"]) == {
         "loss/total", "loss/hard triplet", "accuracy/batch", "learning_rate", "throughput/crops_per_second",
         "validation/mean_average_precision", "validation/rank1",

@@ -10,16 +10,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.checkpoint import load_checkpoint, save_checkpoint
+from model.checkpoint import Checkpoint, create_checkpoint, load_checkpoint, save_checkpoint
+from model.config import ModelConfig
 from training.objectives.build_objective import ObjectiveSettings
 from training.objectives.class_memory_matching import ClassMemoryMatching
 from training.objectives.classification import Classification
-from training.objectives.pairwise_matching import PairwiseMatching
+from training.objectives.objective import BatchLoss
+from training.objectives.pairwise_matching import PairwiseMatching, PairwiseMatchingObjective
+from training.precision import TrainingPrecision
 from training.sampling.balanced import BalancedSampling
 from training.sampling.graph import GraphSampling
 from training.sampling.shuffled import ShuffledSampling
+from training.sources.training_crops import FixedCrops
 from training.step_report import StepReport
-from training.trainer import NonFiniteLoss, train
+from training.trainer import TrainingDiverged, train
 from training.training_state import TrainingStateError
 from training_run import small_crops, small_recipe
 
@@ -52,7 +56,10 @@ def test_every_objective_learns_and_its_checkpoint_loads(name: str, tmp_path: Pa
     # Of the objective alone: the contrastive loss would carry a total that learns nothing else.
     assert sum(objective_loss(r) for r in last) < 0.95 * sum(objective_loss(r) for r in first)
     assert sum(r.accuracy for r in last) > sum(r.accuracy for r in first)
-    assert all(0 <= r.accuracy <= 1 and r.crops_per_second > 0 for r in reports)
+    assert all(0 <= r.accuracy <= 1 and r.crops_per_second > 0 for r in reports[1:])
+    # The paper's memory is empty at first.
+    is_empty = isinstance(recipe.objective, ClassMemoryMatching) and recipe.objective.takes_batch == "after"
+    assert (reports[0].accuracy is None) == is_empty
     assert [r.step for r in reports] == list(range(1, 25))
     assert not model.extractor.training
     assert not model.matcher.training
@@ -123,6 +130,36 @@ def test_a_state_of_another_recipe_or_a_damaged_one_is_refused(tmp_path: Path) -
         train(small_recipe(), small_crops(), state_path=path)
 
 
+def test_a_state_of_other_crops_processes_or_format_is_refused_with_both_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.pt"
+    train(small_recipe(), small_crops(), state_path=path)
+    with monkeypatch.context() as changed:
+        changed.setattr(FixedCrops, "fingerprint", lambda crops: "31 crops of 7 people (0)")
+        told = r"on 32 crops of 8 people \([0-9a-f]{12}\), and there are 31 crops of 7 people \(0\) now"
+        with pytest.raises(TrainingStateError, match=told):
+            train(small_recipe(), small_crops(), state_path=path)
+    with monkeypatch.context() as changed:
+        changed.setattr("training.training_state.num_joined_processes", lambda: 4)
+        with pytest.raises(TrainingStateError, match="left by 1 joined processes, and now there are 4: start as many"):
+            train(small_recipe(), small_crops(), state_path=path)
+    content = torch.load(path, weights_only=True)
+    torch.save(content | {"format": "qaconv-training-state-1"}, path)
+    with pytest.raises(TrainingStateError, match="'qaconv-training-state-2', but of 'qaconv-training-state-1': finish"):
+        train(small_recipe(), small_crops(), state_path=path)
+
+
+def test_a_run_tells_the_seconds_of_all_the_times_that_it_was_started(tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    whole = train(small_recipe(), small_crops(), state_path=path)
+    assert 0 <= whole.provenance["training_seconds"] < 500
+    content = torch.load(path, weights_only=True)
+    torch.save(content | {"seconds": content["seconds"] + 1000.0}, path)
+    resumed = train(small_recipe(), small_crops(), state_path=path)
+    assert 1000 <= resumed.provenance["training_seconds"] < 1500
+
+
 def test_a_loss_that_is_no_number_stops_with_epoch_batch_and_crops() -> None:
     class BrokenCrops:
         persons = small_crops().persons
@@ -136,11 +173,72 @@ def test_a_loss_that_is_no_number_stops_with_epoch_batch_and_crops() -> None:
         def describe(self, chosen: Tensor) -> list[str]:
             return [f"<{number}>" for number in chosen.tolist()]
 
+        def fingerprint(self) -> str:
+            return "broken crops"
+
         def go_to_step(self, step: int) -> None:
             self.steps = step
 
-    with pytest.raises(NonFiniteLoss, match=r"the loss is nan in stage 0, epoch 1, batch 2.*<[0-9]+>, <[0-9]+>"):
+    with pytest.raises(TrainingDiverged, match=r"the loss is nan in stage 0, epoch 1, batch 2.*<[0-9]+>, <[0-9]+>"):
         train(small_recipe(), BrokenCrops())
+
+
+@pytest.mark.parametrize("limit", [0.0, 10.0])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_gradient_that_is_no_number_stops_with_epoch_batch_and_crops(
+    limit: float, precision: TrainingPrecision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FiniteWithoutDerivative(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: object, loss: Tensor) -> Tensor:
+            return loss.clone()
+
+        @staticmethod
+        def backward(ctx: object, gradient: Tensor) -> Tensor:
+            return gradient * torch.inf
+
+    steps: list[StepReport] = []
+    objective_forward = PairwiseMatchingObjective.forward
+
+    def forward(*arguments: object) -> BatchLoss:
+        loss = objective_forward(*arguments)  # type: ignore[arg-type]
+        return loss._replace(total=FiniteWithoutDerivative.apply(loss.total)) if len(steps) == 7 else loss
+
+    monkeypatch.setattr(PairwiseMatchingObjective, "forward", forward)
+    recipe = small_recipe()
+    recipe = replace(
+        recipe, precision=precision, optimizer=replace(recipe.optimizer, largest_gradient_norm=limit), device="cpu"
+    )
+    told = r"the gradients' norm is (inf|nan) in stage 0, epoch 1, batch 2.*pattern [0-9], crop [0-9], pattern"
+    with pytest.raises(TrainingDiverged, match=told):
+        train(recipe, small_crops(), steps.append)
+    assert len(steps) == 7
+    assert all(np.isfinite(report.loss) for report in steps)
+
+
+def test_where_nobody_has_a_right_partner_there_is_no_accuracy() -> None:
+    recipe = small_recipe(sampling=BalancedSampling(4, 1), epochs=1, steps=2)
+    reports: list[StepReport] = []
+    train(replace(recipe, stages=recipe.stages[1:]), small_crops(), reports.append)
+    assert [report.accuracy for report in reports] == [None] * 2
+
+
+def test_frozen_statistics_stay_and_weights_are_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    began: dict[str, Tensor] = {}
+
+    def create_with_statistics(name: str, config: ModelConfig, imagenet_weights: bool) -> Checkpoint:
+        assert imagenet_weights
+        model = create_checkpoint(name, config)
+        model.extractor.backbone.get_submodule("bn1").running_var.fill_(3.0)
+        began.update({key: value.clone() for key, value in model.extractor.state_dict().items()})
+        return model
+
+    monkeypatch.setattr("training.starting_weights.create_checkpoint", create_with_statistics)
+    recipe = replace(small_recipe(epochs=1, steps=2), imagenet_weights=True, freezes_statistics=True)
+    ended = train(recipe, small_crops()).extractor.state_dict()
+    for name, value in began.items():
+        is_statistic = "running_" in name or "num_batches" in name
+        assert torch.equal(value, ended[name]) == is_statistic, name
 
 
 def test_precisions_that_a_device_does_not_have_are_refused() -> None:

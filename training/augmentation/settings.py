@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from training.ranges import check_range
+
 
 @dataclass(frozen=True, slots=True)
 class Placing:
@@ -19,6 +21,11 @@ class Placing:
     shift: float = 0.05
     zoom: float = 0.10
     stretch: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_range(self, "flip_share", least=0, most=1)
+        check_range(self, "shift", "stretch", least=0)
+        check_range(self, "zoom", least=0, below=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,10 @@ class Colors:
     cast: float = 0.12
     hue: float = 0.0
     grey_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_range(self, "gain", "gamma", "contrast", "saturation", "cast", "hue", least=0)
+        check_range(self, "grey_share", least=0, most=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,12 @@ class Degradation:
     jpeg_share: float = 0.0
     worst_jpeg_quality: int = 20
 
+    def __post_init__(self) -> None:
+        check_range(self, "small_share", "blur_share", "noise_share", "jpeg_share", least=0, most=1)
+        check_range(self, "smallest", above=0, most=1)
+        check_range(self, "noise", least=0)
+        check_range(self, "worst_jpeg_quality", least=1, most=90)
+
 
 @dataclass(frozen=True, slots=True)
 class Covering:
@@ -83,6 +100,11 @@ class Covering:
     erasing_largest: float = 0.4
     erasing_aspect: float = 0.3
     erasing_fill: Literal["random", "mean"] = "random"
+
+    def __post_init__(self) -> None:
+        check_range(self, "block_share", "block_size", "erasing_share", "erasing_largest", least=0, most=1)
+        check_range(self, "erasing_smallest", least=0, most=self.erasing_largest)
+        check_range(self, "erasing_aspect", above=0, most=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,6 +201,11 @@ def _print(report: EvaluationReport | ServiceReport) -> None:
         console.print(build_evaluation_table(report))
         return
     table = build_figures_table(report.dataset, report.other_cameras, report.all_cameras, report.num_crops)
-    cut = "; of more than 1,000 candidates, those beyond rank in gallery order" if report.is_cut else ""
+    cut = ""
+    if report.is_cut:
+        cut = (
+            "; of more than 1,000 candidates a search answers the first 1,000: a query's average precision is off by "
+            "at most about 0.1 % for each of its right crops beyond them, and mINP is not to be quoted"
+        )
     table.caption = f"measured through the service; model {report.model[:12]}{cut}"
     console.print(table)

@@ -15,12 +15,12 @@ from model.checkpoint import save_checkpoint
 from model.retrieval_metrics import RetrievalMetrics
 from training.command_line.command_error import check_output, failure
 from training.datasets.benchmarks import DATASETS
-from training.distributed import joined_processes
+from training.distributed import joined_processes, num_local_processes, process_number
 from training.evaluation_table import build_evaluation_table
 from training.precision import choose_device
 from training.progress_bar import progress_bar
 from training.recipe import Recipe
-from training.recipe_fields import set_fields
+from training.recipe_fields import list_fields, set_fields
 from training.recipes import RECIPES
 from training.run_folder import RunFolder
 from training.run_recipe import FinishedRun, run_recipe
@@ -28,14 +28,14 @@ from training.sources.drawn_networks import OnProgress
 from training.sources.named_dataset import NamedDataset
 from training.step_report import StepReport
 from training.tensorboard_log import TensorBoardMissing, check_tensorboard
-from training.trainer import NonFiniteLoss
+from training.trainer import TrainingDiverged
 
 _STEPS_BETWEEN_REPORTS = 50
 _CHECKPOINT_SUFFIX = ".safetensors"
 
 _FAILURES = (
     ImageNetWeightsUnavailable,
-    NonFiniteLoss,
+    TrainingDiverged,
     TensorBoardMissing,
     BrokenProcessPool,  # a process that draws or reads was killed
     OSError,
@@ -49,12 +49,12 @@ def train(
     *,
     recipe_name: Annotated[str, typer.Argument(metavar="RECIPE", help=f"One of {', '.join(RECIPES)}.")],
     output: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             help=f"A file *{_CHECKPOINT_SUFFIX} for the checkpoint alone; or a folder for the last and the best "
             "checkpoint, TensorBoard's log and the state, from which the same command goes on where it was stopped."
         ),
-    ],
+    ] = None,
     dataset: Annotated[
         str | None, typer.Option(help=f"Train on a dataset of --folder: one of {', '.join(DATASETS)}.")
     ] = None,
@@ -63,7 +63,12 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the recipe, as optimizer.momentum=0.8."),
     ] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 for one on each core.", min=0)] = 0,
+    list_all_fields: Annotated[
+        bool, typer.Option("--list-fields", help="Print the recipe's fields and their values, and train nothing.")
+    ] = False,
+    threads: Annotated[
+        int, typer.Option(help="CPU threads; 0 for the cores, divided among the processes of torchrun.", min=0)
+    ] = 0,
     imagenet_weights: Annotated[
         bool, typer.Option("--imagenet-weights", help="Start from torchvision's ImageNet weights, downloaded once.")
     ] = False,
@@ -76,19 +81,28 @@ def train(
 
     Several GPUs: `torchrun --nproc-per-node N -m training.main train …`; the batch is divided among them.
     """
+    if start_from is not None:
+        settings = [f"start_from={start_from}", *(settings or [])]
+    recipe = _build_recipe(recipe_name, dataset, folder, settings or [], imagenet_weights)
+    if list_all_fields:
+        for name, value in list_fields(recipe):
+            typer.echo(f"{name}={_as_given(value)}")
+        return
+    if output is None:
+        raise typer.BadParameter("--output says where the checkpoint goes: give a file *.safetensors, or a folder")
     keeps_folder = output.suffix != _CHECKPOINT_SUFFIX
     if not keeps_folder:
         check_output(output)
-    if start_from is not None:
-        settings = [*(settings or []), f"start_from={start_from}"]
-    recipe = _build_recipe(recipe_name, dataset, folder, settings or [], imagenet_weights)
-    num_threads = threads or os.cpu_count() or 1
+    num_threads = threads or max(1, (os.cpu_count() or 1) // num_local_processes())
     torch.set_num_threads(num_threads)
     try:
         if keeps_folder:
             check_tensorboard()
         run_folder = RunFolder(output) if keeps_folder else None
-        with joined_processes(choose_device(recipe.device)), progress_bar() as show_progress:
+        with (
+            joined_processes(choose_device(recipe.device)),
+            progress_bar(is_wanted=process_number() == 0) as show_progress,
+        ):
             finished = _run(recipe, num_threads, run_folder, show_progress)
         if finished is None:
             return
@@ -117,6 +131,13 @@ def _build_recipe(
         raise typer.BadParameter(str(error)) from error
 
 
+def _as_given(value: object) -> str:
+    """A field's value as `--set` takes it."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _run(recipe: Recipe, num_threads: int, folder: RunFolder | None, show_progress: OnProgress) -> FinishedRun | None:
     def show_step(report: StepReport) -> None:
         show_progress(f"stage {report.stage} epoch {report.epoch}", report.step_of_epoch, report.steps)
@@ -135,8 +156,9 @@ def _run(recipe: Recipe, num_threads: int, folder: RunFolder | None, show_progre
 
 def _print_step(report: StepReport) -> None:
     parts = ", ".join(f"{name} {value:.3f}" for name, value in report.parts)
+    accuracy = "no accuracy" if report.accuracy is None else f"accuracy {report.accuracy:.2f}"
     console.print(
-        f"stage {report.stage} epoch {report.epoch} step {report.step}: {parts}, accuracy {report.accuracy:.2f}, "
+        f"stage {report.stage} epoch {report.epoch} step {report.step}: {parts}, {accuracy}, "
         f"learning rate {report.learning_rate:.4f}, {report.crops_per_second:.0f} crops/s"
     )
 

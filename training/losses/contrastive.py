@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from training.ranges import check_range
+
 
 @dataclass(frozen=True, slots=True)
 class ContrastiveSettings:
@@ -22,6 +24,11 @@ class ContrastiveSettings:
     weight: float = 0.0
     temperature: float = 0.1
     num_stripes: int = 4
+
+    def __post_init__(self) -> None:
+        check_range(self, "weight", least=0)
+        check_range(self, "temperature", above=0)
+        check_range(self, "num_stripes", least=1)
 
 
 def stripe_contrastive_loss(features: Tensor, persons: Tensor, settings: ContrastiveSettings) -> Tensor:

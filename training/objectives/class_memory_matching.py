@@ -14,6 +14,7 @@ from training.losses.focal_matching import focal_matching_loss
 from training.network_outputs import NetworkOutputs
 from training.objectives.objective import BatchLoss, LossPart, Objective
 from training.pooled_features import pool
+from training.ranges import check_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class ClassMemoryMatching:
         gamma: of the focal loss.
         momentum: of the memory: 0 replaces (the paper), 0.5 is the moving average it is compared with.
         takes_batch: after a batch was scored (the paper), or before. Before, from scratch: else positives are an epoch
-            old. A crop is then not scored against its own map.
+            old. A crop is then not scored against its own map, whose similarities are all 1: neither the loss nor the
+            head's batch normalisation sees that pair.
         classes_per_step: at most so many classes are scored in a step; 0 for all, as the paper does.
     """
 
@@ -36,6 +38,8 @@ class ClassMemoryMatching:
     classes_per_step: int = 0
 
     def __post_init__(self) -> None:
+        check_range(self, "gamma", "classes_per_step", least=0)
+        check_range(self, "momentum", least=0, below=1)
         if self.momentum and self.takes_batch == "before":
             raise ValueError(
                 f"momentum is {self.momentum} and takes_batch 'before': an average that holds a crop's own map already "
@@ -68,22 +72,26 @@ class ClassMemoryObjective(Objective):
         if self.compares_pooled:
             maps = functional.normalize(pool(outputs.features), dim=1)[:, :, None, None]
         before = self.settings.takes_batch == "before"
-        is_own = self.memory.update(maps.detach(), persons) if before else torch.zeros_like(persons, dtype=torch.bool)
+        is_own = self.memory.update(maps.detach(), persons) if before else None
         loss = self._score(maps, persons, is_own, random, outputs.product_dtype)
         if not before:
             self.memory.update(maps.detach(), persons)
         return loss
 
-    def _score(self, maps: Tensor, persons: Tensor, is_own: Tensor, random: Generator, dtype: torch.dtype) -> BatchLoss:
-        """The loss against the memory as it is; `is_own`, bool [n]: its class's map is the crop's own."""
+    def _score(
+        self, maps: Tensor, persons: Tensor, is_own: Tensor | None, random: Generator, dtype: torch.dtype
+    ) -> BatchLoss:
+        """The loss against the memory as it is; `is_own`, bool [n], says whose class has the crop's own map."""
         classes = self.memory.choose_classes(persons, self.settings.classes_per_step, random)
         if len(classes) == 0:
             # The very first batch of the paper's order: there is nothing to match, and nothing to learn.
             nothing = maps.sum() * 0
-            return BatchLoss(nothing, (LossPart("focal matching", nothing.detach()),), nothing.detach())
-        logits = score_against_classes(maps, self.memory.maps[classes], self.head, self.kernel_size, dtype)
+            return BatchLoss(nothing, (LossPart("focal matching", nothing.detach()),), nothing.detach() * torch.nan)
         targets = persons[:, None] == classes[None, :]
-        included = ~(targets & is_own[:, None])
+        included = None if is_own is None else ~(targets & is_own[:, None])
+        class_maps = self.memory.maps[classes]
+        logits = score_against_classes(maps, class_maps, self.head, self.kernel_size, dtype, included=included)
+        included = torch.ones_like(targets) if included is None else included
         loss = focal_matching_loss(logits, targets, included, self.settings.gamma)
         best = logits.detach().masked_fill(~included, -torch.inf).argmax(dim=1)
         is_right = targets.gather(1, best[:, None]).float().mean()

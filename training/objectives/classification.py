@@ -1,6 +1,7 @@
 """The baselines of the paper's Table 2 that classify people by their pooled features."""
 
 from dataclasses import dataclass
+from math import pi
 from typing import Literal
 
 import torch
@@ -12,6 +13,7 @@ from training.losses.softmax import softmax_loss
 from training.network_outputs import NetworkOutputs
 from training.objectives.objective import BatchLoss, LossPart, Objective
 from training.pooled_features import pool
+from training.ranges import check_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,12 @@ class Classification:
     arc_scale: float = 64.0
     centre_weight: float = 0.0
     centre_rate: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_range(self, "arc_margin", least=0, most=pi)
+        check_range(self, "arc_scale", above=0)
+        check_range(self, "centre_weight", least=0)
+        check_range(self, "centre_rate", least=0, most=1)
 
 
 class ClassificationObjective(Objective):

@@ -22,6 +22,7 @@ class BatchLoss(NamedTuple):
         total: the scalar to minimise.
         parts: what it is made of, for reports.
         accuracy: a scalar of 0 to 1: the share of the crops that the objective got right; each objective says how.
+            Not a number where no crop could be right or wrong.
     """
 
     total: Tensor

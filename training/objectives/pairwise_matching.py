@@ -11,6 +11,7 @@ from training.losses.pairwise_matching import pairwise_matching_loss
 from training.network_outputs import NetworkOutputs
 from training.objectives.objective import BatchLoss, LossPart, Objective
 from training.pairwise_similarities import score_pairs
+from training.ranges import check_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,15 @@ class PairwiseMatching:
     matching_weight: float = 1.0
     triplet_margin: float = 16.0
 
+    def __post_init__(self) -> None:
+        check_range(self, "triplet_weight", "matching_weight", "triplet_margin", least=0)
+
 
 class PairwiseMatchingObjective(Objective):
     """A batch's crops against each other: negatives are as fresh as can be, and both sides of a pair learn.
 
-    Its accuracy is the share of the crops whose least similar right partner is ahead of every wrong one.
+    Its accuracy is the share of the crops whose least similar right partner is ahead of every wrong one, among those
+    that have both.
     """
 
     def __init__(self, settings: PairwiseMatching, matcher: QueryAdaptiveConvolution) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from training.ranges import check_range
+
 
 @dataclass(frozen=True, slots=True)
 class BalancedSampling:
@@ -13,6 +15,9 @@ class BalancedSampling:
 
     persons_per_batch: int = 16
     crops_per_person: int = 4
+
+    def __post_init__(self) -> None:
+        check_range(self, "persons_per_batch", "crops_per_person", least=1)
 
     @property
     def crops_per_batch(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from training.ranges import check_range
 from training.sampling.balanced import check_number_of_people, draw_crops, group_by_person
 
 # Scores [n, n] of crops int64 [n] against each other, larger is more alike, by the model as it is now.
@@ -31,6 +32,8 @@ class GraphSampling:
     batches_per_graph: int = 0
 
     def __post_init__(self) -> None:
+        check_range(self, "persons_per_batch", "crops_per_person", least=1)
+        check_range(self, "persons_per_graph", "batches_per_graph", least=0)
         if self.persons_per_graph and self.persons_per_graph < self.persons_per_batch:
             raise ValueError(
                 f"persons_per_graph is {self.persons_per_graph}, persons_per_batch {self.persons_per_batch}: a graph "

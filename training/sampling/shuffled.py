@@ -6,12 +6,17 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from training.ranges import check_range
+
 
 @dataclass(frozen=True, slots=True)
 class ShuffledSampling:
     """Random crops; 32 in a batch is the paper's."""
 
     crops_per_batch: int = 32
+
+    def __post_init__(self) -> None:
+        check_range(self, "crops_per_batch", least=1)
 
 
 def shuffled_batches(num_crops: int, crops_per_batch: int, random: Generator) -> Iterator[Tensor]:

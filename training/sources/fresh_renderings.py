@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from training.distributed import num_joined_processes
+from training.ranges import check_range
 from training.sources.drawn_networks import OnProgress
 from training.sources.training_crops import check_crop_size
 
@@ -66,11 +67,8 @@ class FreshRenderings:
 
     def __post_init__(self) -> None:
         check_crop_size(self.crop_height, self.crop_width)
-        at_least_one = ("people_in_pool", "crops_per_person", "num_cameras")
-        for name in (*at_least_one, "seed", "people_per_new_camera", "people_per_step", "num_processes"):
-            least = int(name in at_least_one)
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}: give {least} or more")
+        check_range(self, "people_in_pool", "crops_per_person", "num_cameras", least=1)
+        check_range(self, "seed", "people_per_new_camera", "people_per_step", "num_processes", least=0)
 
 
 class FreshCrops:
@@ -123,6 +121,10 @@ class FreshCrops:
     def describe(self, chosen: Tensor) -> list[str]:
         """See `TrainingCrops`."""
         return [self._describe_crop(number) for number in chosen.tolist()]
+
+    def fingerprint(self) -> str:
+        """Always the same: what is rendered is in the recipe."""
+        return "renderings"
 
     def close(self) -> None:
         """End the processes; what they were rendering is lost."""

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from model.config import ModelConfig
 from training.datasets.benchmarks import open_dataset
 from training.datasets.crop_pixels import read_crop_pixels
+from training.ranges import check_range
 from training.sources.drawn_networks import OnProgress
-from training.sources.training_crops import FixedCrops, check_crop_size
+from training.sources.training_crops import FixedCrops
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,20 +19,22 @@ class NamedDataset:
     Attributes:
         dataset: its name, one of `DATASETS`.
         folder: where it is.
-        crop_height, crop_width: size at which crops are kept in memory.
+        crop_height, crop_width: size at which crops are kept in memory; 0 for the model's input size.
     """
 
     dataset: str
     folder: str
-    crop_height: int = 256
-    crop_width: int = 128
+    crop_height: int = 0
+    crop_width: int = 0
 
     def __post_init__(self) -> None:
-        check_crop_size(self.crop_height, self.crop_width)
+        check_range(self, "crop_height", "crop_width", least=0)
 
 
-def read_named_dataset(source: NamedDataset, num_processes: int, on_progress: OnProgress) -> FixedCrops:
-    """Read the crops of the dataset's training split.
+def read_named_dataset(
+    source: NamedDataset, config: ModelConfig, num_processes: int, on_progress: OnProgress
+) -> FixedCrops:
+    """Read the crops of the dataset's training split, for a model of this config.
 
     Raises:
         OSError: a crop's file cannot be read.
@@ -39,7 +43,6 @@ def read_named_dataset(source: NamedDataset, num_processes: int, on_progress: On
     crops = open_dataset(source.dataset, Path(source.folder)).training
     if not crops:
         raise ValueError(f"{source.folder} has no training crops: {source.dataset} cannot be trained on from there")
-    pixels = read_crop_pixels(
-        crops, source.crop_height, source.crop_width, num_processes, partial(on_progress, "reading crops")
-    )
+    height, width = source.crop_height or config.input_height, source.crop_width or config.input_width
+    pixels = read_crop_pixels(crops, height, width, num_processes, partial(on_progress, "reading crops"))
     return FixedCrops(pixels, [crop.source for crop in crops])

@@ -1,6 +1,7 @@
 """What training takes crops from."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Protocol
 
 import torch
@@ -39,6 +40,10 @@ class TrainingCrops(Protocol):
         """What messages call the crops int64 [m]."""
         ...
 
+    def fingerprint(self) -> str:
+        """What is trained on, in words that differ where the recipe is the same and the crops are not."""
+        ...
+
     def go_to_step(self, step: int) -> None:
         """Make the crops those of a step, counted over the whole run from 0; steps only go up."""
         ...
@@ -70,6 +75,13 @@ class FixedCrops:
     def describe(self, chosen: Tensor) -> list[str]:
         """See `TrainingCrops`."""
         return [self._sources[number] for number in chosen.tolist()]
+
+    def fingerprint(self) -> str:
+        """Numbers, and the beginning of a hash of who is on which crop and where each crop is from."""
+        digest = sha256(self.persons.numpy().tobytes())
+        for source in self._sources:
+            digest.update(source.encode() + b"\n")
+        return f"{self.num_crops} crops of {self.num_people} people ({digest.hexdigest()[:12]})"
 
     def go_to_step(self, step: int) -> None:
         """Nothing: these crops stay."""
