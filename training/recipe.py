@@ -56,7 +56,7 @@ class Recipe:
             input size. Neither given: from random weights.
         freezes_statistics: the network's batch normalisations keep the means and variances that they began with and
             learn their weights alone, as in the authors' code of 2022. Those of the matching head still follow its
-            batches. Not from random weights, whose first statistics fit nothing.
+            batches. Not with a backbone of random weights, whose first statistics fit nothing.
         contrastive: an auxiliary loss.
         seed: of weights, batches and augmentation.
     """

@@ -56,20 +56,30 @@ def synthetic_resnet18() -> Recipe:
             block_normalisation="instance_batch",
             neck_batch_norm=True,
         ),
-        source=FreshRenderings(seed=100, people_in_pool=400, people_per_step=2),
+        source=FreshRenderings(seed=100, people_in_pool=600, people_per_step=3),
         validation=_VALIDATION,
         stages=(
-            Stage(128, 48, 3, BalancedSampling(16, 4), WarmupCosine(0.05, 120), 300),
-            Stage(192, 64, 4, similar_people, WarmupCosine(0.05, 20), 250),
-            Stage(256, 128, 3, similar_people, WarmupCosine(0.02, 20), 110),
+            Stage(128, 48, 2, BalancedSampling(16, 4), WarmupCosine(0.05, 120), 600),
+            Stage(192, 64, 5, similar_people, WarmupCosine(0.05, 20), 600),
+            Stage(256, 128, 3, similar_people, WarmupCosine(0.02, 20), 300),
         ),
         objective=PairwiseMatching(triplet_weight=0.0),
         # The drawn cameras blur, shrink and compress as it is.
         augmentation=replace(
-            STRONG_AUGMENTATION, degradation=Degradation(small_share=0.2, blur_share=0.1, noise_share=0.1)
+            STRONG_AUGMENTATION, degradation=Degradation(small_share=0.3, blur_share=0.2, noise_share=0.2)
         ),
         optimizer=OptimizerSettings(backbone_rate_share=1.0, largest_gradient_norm=10.0),
         contrastive=ContrastiveSettings(weight=1.0),
+    )
+
+
+def fine_tune() -> Recipe:
+    """The shipped checkpoint trained further, at full size and a low rate: give a dataset and `--start-from`."""
+    return replace(
+        synthetic_resnet18(),
+        name="fine_tune",
+        stages=(Stage(256, 128, 10, GraphSampling(16, 4), WarmupCosine(0.005, 50)),),
+        augmentation=Augmentation(covering=Covering(block_share=0.25, erasing_share=0.35)),
     )
 
 
@@ -148,6 +158,8 @@ def graph_qaconv() -> Recipe:
     - Their crops move by up to 10 pixels, 3 % of the height and 8 % of the width: here by 5 % of each. They also turn
       by up to 5°; here nothing turns. Brightness, contrast and saturation change by a factor of up to 2 both ways, and
       hue by up to a tenth of the circle, as theirs do.
+    - Pixels: theirs are resized bicubically and go in as they are; here bilinearly, normalised as ImageNet's.
+    - Precision: theirs is float16, here bfloat16.
     """
     augmentation = replace(
         PAPER_AUGMENTATION,
@@ -195,6 +207,7 @@ RECIPES: Mapping[str, Callable[[], Recipe]] = {
     recipe.__name__: recipe
     for recipe in (
         synthetic_resnet18,
+        fine_tune,
         synthetic_class_memory,
         paper_qaconv,
         paper_qaconv_moving_average,

@@ -38,6 +38,7 @@ class RunFolder:
         The best model is of the size of its stage, which may be an earlier one than the recipe's last.
         """
         provenance = {
+            **model.provenance,
             "stage": stage,
             "epoch": epoch,
             "validation": {"mean_average_precision": metrics.mean_average_precision, "rank1": metrics.rank1},

@@ -1,6 +1,7 @@
 """What is done beside training: validation after each epoch, the run's folder, TensorBoard's log."""
 
 from collections.abc import Callable
+from dataclasses import asdict, replace
 
 import torch
 from torch import Tensor
@@ -66,7 +67,8 @@ class RunObserver:
         pooled = compares_pooled_features(self._recipe.objective)
         metrics = validate(model, self._validation, compares_pooled_features=pooled, precision=self._recipe.precision)
         if self._folder is not None:
-            self._folder.keep(model, metrics, stage, epoch)
+            provenance = {**model.provenance, "recipe": asdict(self._recipe)}
+            self._folder.keep(replace(model, provenance=provenance), metrics, stage, epoch)
         if self._log is not None:
             self._log.log_validation(metrics, step)
             if not pooled:

@@ -4,12 +4,11 @@ import platform
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from model.checkpoint import Checkpoint, load_checkpoint
+from model.checkpoint import Checkpoint
 from model.temporal_lifting import LiftingParameters
 from training.datasets.crop_pixels import read_crop_pixels
 from training.distributed import process_number
@@ -66,17 +65,15 @@ def run_recipe(
         TrainingDiverged: training ran away.
         OSError, ValueError: crops cannot be read, or the recipe does not fit them, the folder or the machine.
     """
-    # Fails now and not after minutes of drawing where ImageNet's weights, or a checkpoint's, are not to be had.
-    starting_model(recipe)
-    started_from = load_checkpoint(Path(recipe.start_from)) if recipe.start_from else None
+    if folder is None or not folder.state_path.exists():
+        # Fails now and not after minutes of drawing where ImageNet's weights, or a checkpoint's, are not to be had.
+        starting_model(recipe)
     with open_source(recipe, num_processes, on_progress) as crops:
         validation = read_crop_pixels(build_network(recipe.validation), *_VALIDATION_SIZE, num_processes)
         with closing(RunObserver(recipe, validation, folder, on_step, on_validation)) as observer:
             state_path = folder.state_path if folder is not None else None
             model = train(recipe, crops, observer.observe_step, observer.observe_epoch, state_path)
         data = _describe_data(recipe, crops)
-        if started_from is not None:
-            data["started_from"] = {"name": started_from.name, "fingerprint": started_from.fingerprint}
     if process_number() != 0:
         return None
     settings = evaluation_settings(recipe)

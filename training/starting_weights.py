@@ -11,7 +11,7 @@ from training.resizing import resize_model
 def starting_model(recipe: Recipe) -> Checkpoint:
     """The weights a recipe starts from: random ones of PyTorch's generator, ImageNet's, or those of a checkpoint.
 
-    A checkpoint's head is resized to the recipe's input (see `resize_model`); its provenance goes on with the model.
+    A checkpoint's head is resized to the recipe's input (see `resize_model`), and the model's provenance names it.
 
     Raises:
         CheckpointError: the file is no checkpoint, or a damaged one.
@@ -34,4 +34,6 @@ def starting_model(recipe: Recipe) -> Checkpoint:
             f"{recipe.start_from} holds a model of {found.config}, and the recipe trains one of {wanted}: set the "
             "recipe's model_config to the same, input sizes apart"
         )
-    return replace(resize_model(found, wanted.input_height, wanted.input_width), name=recipe.name)
+    provenance = {"started_from": {"name": found.name, "fingerprint": found.fingerprint}}
+    resized = resize_model(found, wanted.input_height, wanted.input_width)
+    return replace(resized, name=recipe.name, provenance=provenance)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from model.checkpoint import Checkpoint
+from model.checkpoint import Checkpoint, create_checkpoint
 from training.augmentation.augment import augment
 from training.crop_scoring import score_crops
 from training.distributed import (
@@ -72,8 +72,8 @@ def train(
         state_path: where the state is kept; if the file is there, training goes on from it.
 
     Returns:
-        The model in inference mode on the CPU. Its provenance has `training_seconds` alone: those of the run,
-        validation included, in all the times that it was started.
+        The model in inference mode on the CPU. Its provenance says what it started from, if from a checkpoint, and
+        `training_seconds`, validation included: of a run that was stopped, also those before its last kept epoch.
 
     Raises:
         CheckpointError, ImageNetWeightsUnavailable, OSError: the weights that the recipe starts with are not to be had.
@@ -88,7 +88,10 @@ def train(
         saved = read_training_state(recipe, crops.fingerprint(), state_path)
     began = time.monotonic() - (saved.seconds if saved is not None else 0.0)
     torch.manual_seed(_seed(recipe, _WEIGHTS))
-    model = starting_model(recipe)
+    if saved is None:
+        model = starting_model(recipe)
+    else:
+        model = replace(create_checkpoint(recipe.name, recipe.model_config), provenance=saved.provenance)
     step = 0
     for number, stage in enumerate(recipe.stages):
         if saved is not None and number < saved.stage:
@@ -103,7 +106,7 @@ def train(
         model, step = state.model, state.step
     model.extractor.cpu().eval()
     model.matcher.cpu().eval()
-    return replace(model, provenance={"training_seconds": round(time.monotonic() - began)})
+    return replace(model, provenance={**model.provenance, "training_seconds": round(time.monotonic() - began)})
 
 
 def _begin_stage(
@@ -154,8 +157,9 @@ def _run_epoch(recipe: Recipe, state: TrainingState, crops: TrainingCrops, on_st
             raise TrainingDiverged(_describe_divergence("loss", total, state, step_of_epoch, crops.describe(own)))
         norm = _update(recipe, state, loss.total)
         # After the step, and not before it: the report waits for the device here anyway, and the weights of a run that
-        # ends here are never kept. The scaler of float16 leaves such steps out by itself.
-        if not (math.isfinite(norm) or state.scaler.is_enabled()):
+        # ends here are never kept. The scaler of float16 leaves such steps out by itself, and halves its scale.
+        leaves_out = state.scaler.is_enabled() and state.scaler.get_scale() >= 1
+        if not (math.isfinite(norm) or leaves_out):
             raise TrainingDiverged(
                 _describe_divergence("gradients' norm", float(norm), state, step_of_epoch, crops.describe(own))
             )
@@ -245,7 +249,8 @@ def _report(
 def _describe_divergence(name: str, value: float, state: TrainingState, step_of_epoch: int, sources: list[str]) -> str:
     return (
         f"the {name} is {value} in stage {state.stage}, epoch {state.epoch}, batch {step_of_epoch}: lower the learning "
-        f"rate, or limit gradients (optimizer.largest_gradient_norm). The batch's crops: {', '.join(sources)}"
+        f"rate, or limit gradients (optimizer.largest_gradient_norm). The crops of the batch that"
+        f" this process had: {', '.join(sources)}"
     )
 
 

@@ -5,6 +5,7 @@ Random numbers are not among it: every epoch has generators of its own, seeded b
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,12 +53,19 @@ class TrainingState:
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """What was read of a file; see `restore`. `seconds` were spent on it, in all the times that the run was started."""
+    """What was read of a file; see `restore`.
+
+    Attributes:
+        stage, epoch, step: see `TrainingState`.
+        seconds: that were spent on it, in all the times that the run was started.
+        provenance: of the model.
+    """
 
     stage: int
     epoch: int
     step: int
     seconds: float
+    provenance: Mapping[str, Any]
     content: dict[str, Any]
 
 
@@ -76,6 +84,7 @@ def save_training_state(state: TrainingState, recipe: Recipe, crops: str, path: 
         "processes": num_joined_processes(),
         "place": [state.stage, state.epoch, state.step],
         "seconds": time.monotonic() - state.began,
+        "provenance": dict(state.model.provenance),
         "scaler": state.scaler.state_dict(),
         **{name: part.state_dict() for name, part in _parts(state).items()},
     }
@@ -108,7 +117,7 @@ def read_training_state(recipe: Recipe, crops: str, path: Path) -> SavedState:
         )
     _check_run(content, recipe, crops, path)
     stage, epoch, step = content["place"]
-    return SavedState(stage, epoch, step, content["seconds"], content)
+    return SavedState(stage, epoch, step, content["seconds"], content["provenance"], content)
 
 
 def restore(saved: SavedState, state: TrainingState) -> None:

@@ -33,5 +33,7 @@ def test_crops_of_a_dataset_are_kept_at_the_models_size_or_at_what_is_set(
 def test_frozen_statistics_of_random_weights_are_refused_before_the_work() -> None:
     recipe = replace(tiny(), freezes_statistics=True)
     nothing = dict.fromkeys(("on_progress", "on_step", "on_validation"), lambda *_: None)
-    with pytest.raises(ValueError, match=r"tiny freezes .* and is to start from random weights: give --imagenet-weights"):
+    with pytest.raises(
+        ValueError, match=r"tiny freezes .* and is to start from random weights: give --imagenet-weights"
+    ):
         run_recipe(recipe, 1, **nothing)

@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.checkpoint import CheckpointError, save_checkpoint
+from model.checkpoint import Checkpoint, CheckpointError, create_checkpoint, load_checkpoint, save_checkpoint
 from training.recipe import Recipe
 from training.recipes import tiny
+from training.resizing import resize_model
 from training.starting_weights import starting_model
+from training.trainer import train
+from training_run import small_crops, small_recipe
 
 
 @pytest.fixture
@@ -38,7 +41,10 @@ def test_the_convolutions_are_the_checkpoints_and_the_head_is_resized(start: Pat
     assert model.name == "tiny"
     expected = same_seed.extractor.state_dict()
     assert all(torch.equal(weights, expected[name]) for name, weights in model.extractor.state_dict().items())
-    assert model.matcher.head.fc.weight.shape == same_seed.matcher.head.fc.weight.shape
+    found = load_checkpoint(start)
+    resized = resize_model(found, tiny().model_config.input_height, tiny().model_config.input_width)
+    assert torch.equal(model.matcher.head.fc.weight, resized.matcher.head.fc.weight)
+    assert model.provenance == {"started_from": {"name": "tiny", "fingerprint": found.fingerprint}}
 
 
 def test_another_architecture_is_refused(start: Path) -> None:
@@ -61,3 +67,29 @@ def test_two_starts_are_refused(start: Path) -> None:
     """ImageNet's weights and a checkpoint's cannot both be the first."""
     with pytest.raises(ValueError, match="give one of them"):
         replace(_starting_from(start), imagenet_weights=True)
+
+
+class _Stopped(Exception):  # noqa: N818 (says what is the case)
+    """Raised after an epoch, as if the process had been ended there."""
+
+
+def test_a_run_that_goes_on_needs_its_start_no_more_and_still_names_it(tmp_path: Path) -> None:
+    """Also where the run itself has replaced the file since."""
+    path, state_path = tmp_path / "start.safetensors", tmp_path / "state.pt"
+    recipe = replace(small_recipe(epochs=2, steps=1), start_from=str(path))
+    torch.manual_seed(7)
+    start = create_checkpoint("start", recipe.model_config)
+    save_checkpoint(start, path)
+    through = train(recipe, small_crops())
+
+    def stop(stage: int, epoch: int, step: int, model: Checkpoint) -> None:
+        if step == 2:
+            raise _Stopped
+
+    with pytest.raises(_Stopped):
+        train(recipe, small_crops(), on_epoch=stop, state_path=state_path)
+    path.unlink()
+    resumed = train(recipe, small_crops(), state_path=state_path)
+
+    assert resumed.fingerprint == through.fingerprint
+    assert resumed.provenance["started_from"] == {"name": "start", "fingerprint": start.fingerprint}

@@ -94,5 +94,6 @@ class ClassMemoryObjective(Objective):
         included = torch.ones_like(targets) if included is None else included
         loss = focal_matching_loss(logits, targets, included, self.settings.gamma)
         best = logits.detach().masked_fill(~included, -torch.inf).argmax(dim=1)
-        is_right = targets.gather(1, best[:, None]).float().mean()
+        can_be_right = (targets & included).any(dim=1)
+        is_right = targets.gather(1, best[:, None])[can_be_right].float().mean()
         return BatchLoss(loss, (LossPart("focal matching", loss.detach()),), is_right)

@@ -57,6 +57,7 @@ class FixedCrops:
         self.persons = torch.from_numpy(crops.persons)
         self._pixels = torch.from_numpy(crops.pixels)
         self._sources = sources
+        self._fingerprint: str | None = None
 
     @property
     def num_people(self) -> int:
@@ -77,11 +78,12 @@ class FixedCrops:
         return [self._sources[number] for number in chosen.tolist()]
 
     def fingerprint(self) -> str:
-        """Numbers, and the beginning of a hash of who is on which crop and where each crop is from."""
-        digest = sha256(self.persons.numpy().tobytes())
-        for source in self._sources:
-            digest.update(source.encode() + b"\n")
-        return f"{self.num_crops} crops of {self.num_people} people ({digest.hexdigest()[:12]})"
+        """Numbers, and the beginning of a hash of who is on which crop and of the pixels."""
+        if self._fingerprint is None:
+            digest = sha256(self.persons.numpy().data)
+            digest.update(self._pixels.numpy().data)
+            self._fingerprint = f"{self.num_crops} crops of {self.num_people} people ({digest.hexdigest()[:12]})"
+        return self._fingerprint
 
     def go_to_step(self, step: int) -> None:
         """Nothing: these crops stay."""

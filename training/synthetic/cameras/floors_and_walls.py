@@ -14,7 +14,7 @@ FLOOR_METERS, WALL_METERS = 12, 26
 
 
 @dataclass(frozen=True, slots=True)
-class Covering:
+class TiledTexture:
     """A picture of what covers a floor or a wall, [h, w, 3] uint8, PIXELS_PER_METER, repeated in both directions."""
 
     texture: npt.NDArray[np.uint8]
@@ -36,7 +36,7 @@ def cloudy_noise(random: np.random.Generator, width: int, height: int, cell: int
     return noise
 
 
-def draw_floor(random: np.random.Generator, setting: Setting) -> Covering:
+def draw_floor(random: np.random.Generator, setting: Setting) -> TiledTexture:
     """A floor for a setting: tiles, planks, paving, asphalt, carpet, gravel or grass."""
     side = FLOOR_METERS * PIXELS_PER_METER
     base = _floor_color(random, setting)
@@ -57,7 +57,7 @@ def draw_floor(random: np.random.Generator, setting: Setting) -> Covering:
     return _roughened(image, random, ((2, 9.0 * strength), (8, 6.0 * strength), (64, 8.0 * strength)))
 
 
-def draw_wall(random: np.random.Generator, setting: Setting, height_meters: float) -> Covering:
+def draw_wall(random: np.random.Generator, setting: Setting, height_meters: float) -> TiledTexture:
     """A wall with what hangs and opens in it: doors, windows, posters, bricks, panels, a skirting."""
     width, height = WALL_METERS * PIXELS_PER_METER, max(40, round(height_meters * PIXELS_PER_METER))
     bright = random.uniform(120, 240) if random.random() < 0.7 else random.uniform(35, 120)
@@ -80,7 +80,7 @@ def draw_wall(random: np.random.Generator, setting: Setting, height_meters: floa
     return _roughened(image, random, ((3, 5.0 * grain), (16, 6.0 * grain), (120, 12.0)))
 
 
-def draw_ceiling(random: np.random.Generator) -> Covering:
+def draw_ceiling(random: np.random.Generator) -> TiledTexture:
     """A ceiling with rows of lamps."""
     side = FLOOR_METERS * PIXELS_PER_METER
     image = Image.new("RGB", (side, side), _tinted(random, random.uniform(110, 235), 8))
@@ -90,7 +90,7 @@ def draw_ceiling(random: np.random.Generator) -> Covering:
     for x in range(0, side, step):
         for y in range(0, side, step):
             draw.rectangle((x, y, x + width, y + length), fill=(255, 255, 255))
-    return Covering(np.asarray(image))
+    return TiledTexture(np.asarray(image))
 
 
 def draw_sky(random: np.random.Generator, width: int, height: int) -> npt.NDArray[np.uint8]:
@@ -209,7 +209,7 @@ def _draw_poster(draw: ImageDraw.ImageDraw, random: np.random.Generator, size: t
         )
 
 
-def _roughened(image: Image.Image, random: np.random.Generator, octaves: tuple[tuple[int, float], ...]) -> Covering:
+def _roughened(image: Image.Image, random: np.random.Generator, octaves: tuple[tuple[int, float], ...]) -> TiledTexture:
     grain = sum(strength * cloudy_noise(random, *image.size, cell) for cell, strength in octaves)
     pixels = np.asarray(image, np.float32) * (1 + np.asarray(grain, np.float32)[:, :, None] / 128)
-    return Covering(np.clip(pixels, 0, 255).astype(np.uint8))
+    return TiledTexture(np.clip(pixels, 0, 255).astype(np.uint8))
