@@ -55,11 +55,13 @@ def test_every_objective_learns_and_its_checkpoint_loads(name: str, tmp_path: Pa
     assert sum(dict(r.parts)["contrastive"] for r in last) < sum(dict(r.parts)["contrastive"] for r in first)
     # Of the objective alone: the contrastive loss would carry a total that learns nothing else.
     assert sum(objective_loss(r) for r in last) < 0.95 * sum(objective_loss(r) for r in first)
-    assert sum(r.accuracy for r in last) > sum(r.accuracy for r in first)
-    assert all(0 <= r.accuracy <= 1 and r.crops_per_second > 0 for r in reports[1:])
-    # The paper's memory is empty at first.
+    # None where the paper's memory does not have the people of the batch yet: at first it is empty.
     is_empty = isinstance(recipe.objective, ClassMemoryMatching) and recipe.objective.takes_batch == "after"
     assert (reports[0].accuracy is None) == is_empty
+    known = [[r.accuracy for r in part if r.accuracy is not None] for part in (first, last, reports)]
+    assert np.mean(known[1]) > np.mean(known[0])
+    assert all(0 <= accuracy <= 1 for accuracy in known[2])
+    assert all(r.crops_per_second > 0 for r in reports[1:])
     assert [r.step for r in reports] == list(range(1, 25))
     assert not model.extractor.training
     assert not model.matcher.training
