@@ -115,6 +115,18 @@ def test_the_fields_of_a_recipe_are_listed_as_they_are_set(runner: CliRunner) ->
     assert "--output says where" in runner.invoke(app, ["train", "tiny"]).stderr
 
 
+def test_a_start_that_is_not_there_is_told_before_the_work(runner: CliRunner, tmp_path: Path) -> None:
+    start = tmp_path / "nowhere.safetensors"
+    arguments = ["train", "tiny", "--output", str(tmp_path / "x.safetensors"), "--threads", "1"]
+    result = runner.invoke(app, [*arguments, "--start-from", str(start)])
+    assert result.exit_code == 1
+    assert "nowhere.safetensors" in "".join(result.stderr.split())
+    assert "epochs over" not in result.output
+    both = runner.invoke(app, [*arguments, "--start-from", str(start), "--imagenet-weights"])
+    assert both.exit_code == 2
+    assert "give one of them" in " ".join(both.stderr.replace("│", " ").split())
+
+
 def test_an_output_that_cannot_be_written_is_refused_before_training(runner: CliRunner, tmp_path: Path) -> None:
     # Nobody, root included, can make a file or a folder in /proc.
     for output, code in ((Path("/proc/x.safetensors"), 2), (Path("/proc/x"), 1)):
