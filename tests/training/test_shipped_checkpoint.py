@@ -23,7 +23,9 @@ def report() -> Iterator[EvaluationReport]:
     # Many small products: where cores are busy, threads that wait for each other take many times as long.
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield evaluate(load_checkpoint(shipped_checkpoint_path()), network, LiftingParameters())
+    # In so small a gallery most of the paper's 100 pivots are other people.
+    parameters = LiftingParameters(num_pivots=10)
+    yield evaluate(load_checkpoint(shipped_checkpoint_path()), network, parameters)
     torch.set_num_threads(num_threads)
 
 
@@ -38,7 +40,7 @@ def test_rank_1_is_at_least_twice_that_of_a_colour_histogram(report: EvaluationR
 def test_temporal_lifting_adds_to_it(report: EvaluationReport) -> None:
     figures = report.other_cameras
     assert figures.lifted.mean_average_precision > figures.appearance.mean_average_precision
-    # With the paper's K = 100 most pivots of so small a network are other people: some first places may go.
+    # Some first places may go: here one of 92.
     assert figures.lifted.rank1 >= figures.appearance.rank1 - 0.05
 
 
