@@ -74,7 +74,7 @@ class _Stopped(Exception):  # noqa: N818 (says what is the case)
 
 
 def test_a_run_that_goes_on_needs_its_start_no_more_and_still_names_it(tmp_path: Path) -> None:
-    """Also where the run itself has replaced the file since."""
+    """The state holds the weights, and what they came from."""
     path, state_path = tmp_path / "start.safetensors", tmp_path / "state.pt"
     recipe = replace(small_recipe(epochs=2, steps=1), start_from=str(path))
     torch.manual_seed(7)
