@@ -25,7 +25,6 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from model.checkpoint import Checkpoint, create_checkpoint, load_checkpoint, save_checkpoint
-from model.config import ModelConfig
 from model.temporal_lifting import LiftingParameters
 from training.augmentation.settings import PAPER_AUGMENTATION, Covering
 from training.datasets.benchmarks import open_dataset
@@ -39,6 +38,7 @@ from training.objectives.classification import Classification
 from training.objectives.pairwise_matching import PairwiseMatching
 from training.optimization import OptimizerSettings
 from training.recipe import Recipe, Stage
+from training.recipes import synthetic_resnet18
 from training.run_recipe import run_recipe
 from training.sampling.balanced import BalancedSampling
 from training.sampling.build_batches import Sampling
@@ -53,14 +53,7 @@ _TRAINING_SEED, _TRAINING_CAMERAS = 300, 8
 _SEEDS = (9101, 9102)
 _SHUFFLING_SEED = 1
 _STEPS_BETWEEN_REPORTS = 100
-_MODEL = ModelConfig(
-    input_height=128,
-    input_width=48,
-    backbone="resnet18",
-    final_layer="layer3",
-    block_normalisation="instance_batch",
-    neck_batch_norm=True,
-)
+_MODEL = replace(synthetic_resnet18().model_config, input_height=128, input_width=48)
 _START = "common start"
 _RANKINGS = {
     "appearance": "appearance",

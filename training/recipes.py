@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import log, pi
 
+from model.checkpoint import shipped_checkpoint_path
 from model.config import ModelConfig
 from training.augmentation.settings import (
     PAPER_AUGMENTATION,
@@ -74,12 +75,13 @@ def synthetic_resnet18() -> Recipe:
 
 
 def fine_tune() -> Recipe:
-    """The shipped checkpoint trained further, at full size and a low rate: give a dataset and `--start-from`."""
+    """The shipped checkpoint trained further, at full size and a low rate: give it a dataset."""
     return replace(
         synthetic_resnet18(),
         name="fine_tune",
         stages=(Stage(256, 128, 10, GraphSampling(16, 4), WarmupCosine(0.005, 50)),),
-        augmentation=Augmentation(covering=Covering(block_share=0.25, erasing_share=0.35)),
+        augmentation=Augmentation(covering=STRONG_AUGMENTATION.covering),
+        start_from=str(shipped_checkpoint_path()),
     )
 
 

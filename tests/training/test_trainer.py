@@ -204,7 +204,7 @@ def test_a_gradient_that_is_no_number_stops_with_epoch_batch_and_crops(
 
     def forward(*arguments: object) -> BatchLoss:
         loss = objective_forward(*arguments)  # type: ignore[arg-type]
-        return loss._replace(total=FiniteWithoutDerivative.apply(loss.total)) if len(steps) == 7 else loss
+        return loss._replace(total=FiniteWithoutDerivative.apply(loss.total)) if len(steps) >= 7 else loss
 
     monkeypatch.setattr(PairwiseMatchingObjective, "forward", forward)
     recipe = small_recipe()
@@ -216,6 +216,15 @@ def test_a_gradient_that_is_no_number_stops_with_epoch_batch_and_crops(
         train(recipe, small_crops(), steps.append)
     assert len(steps) == 7
     assert all(np.isfinite(report.loss) for report in steps)
+
+    # A scaler leaves such a step out and halves its scale, here from 2: the second one is the last.
+    steps.clear()
+    monkeypatch.setattr(
+        "training.trainer.gradient_scaler", lambda precision, device: torch.amp.GradScaler("cpu", init_scale=2.0)
+    )
+    with pytest.raises(TrainingDiverged, match="batch 3"):
+        train(recipe, small_crops(), steps.append)
+    assert len(steps) == 8
 
 
 def test_where_nobody_has_a_right_partner_there_is_no_accuracy() -> None:

@@ -3,24 +3,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from standing_body import BODY as AVERAGE
+from standing_body import STANDING
 from training.synthetic.figures.limbs import arm_surfaces, foot_surfaces, leg_surfaces
 from training.synthetic.figures.skeleton import Skeleton, build_skeleton
 from training.synthetic.figures.surface import Surface, Texture
 from training.synthetic.float_arrays import Floats
 from training.synthetic.people.appearance import sample_appearance
-from training.synthetic.people.body import Body
-from training.synthetic.people.pose import Gesture, Pose
 from training.synthetic.people.wardrobe import Lower, LowerKind
 
-BODY = Body(
-    height=1.0, width=1.0, depth=1.0, shoulders=1.0, hips=1.0, waist=1.0, belly=0.0, bust=0.0, limb_girth=1.2,
-    head=1.0, leg_length=0.0, stoop=0.0, feet=1.0,
-)  # fmt: skip
-STANDING = Pose(
-    phase=0.0, stride=0.0, knee=0.0, arm_swing=0.0, elbows=(0.2, 0.2), spread=(0.1, 0.1),
-    gestures=(Gesture.SWING, Gesture.SWING), lean=(0.0, 0.0), twist=0.0, head_yaw=0.0, head_pitch=0.0, feet=(0.1, 0.1),
-    creases=0,
-)  # fmt: skip
+BODY = replace(AVERAGE, limb_girth=1.2)
 TEXTURE = Texture(np.arange(12, dtype=np.uint8).reshape(2, 2, 3))
 
 
