@@ -1,0 +1,69 @@
+"""Compiles the native scorer into one library for every x86-64 machine. Only the standard library: setup.py runs it."""
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+_SOURCES = Path(__file__).resolve().parent
+_FLAGS = ("-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden")
+_AVX2 = ("-mavx2", "-mfma", "-mf16c")
+_AVX512 = (*_AVX2, "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq")
+# What each file may use beyond plain x86-64. At run time a kernel is chosen only where the processor has it.
+_INSTRUCTIONS: dict[str, tuple[str, ...]] = {
+    "gallery_scoring.cpp": (),
+    "float32_avx2.cpp": _AVX2,
+    "float32_avx512.cpp": _AVX512,
+    "bfloat16_avx512.cpp": (*_AVX512, "-mavx512bf16"),
+    "int8_avx512.cpp": (*_AVX512, "-mavx512vnni"),
+    "bfloat16_amx.cpp": _AVX512,
+    "int8_amx.cpp": _AVX512,
+}
+
+
+class CompilerUnavailable(Exception):
+    """There is no library to be had here: no compiler, one too old, or another processor. The message says which."""
+
+
+def compile_library(target: Path, extra_flags: Sequence[str] = ()) -> None:
+    """Compiles and links all sources.
+
+    Args:
+        target: the library to write; its folder is made.
+        extra_flags: for compiler and linker, behind the usual ones.
+
+    Raises:
+        CompilerUnavailable: nothing was written.
+    """
+    if platform.machine().lower() not in {"x86_64", "amd64"}:
+        raise CompilerUnavailable(f"the native scorer is for x86-64, this is {platform.machine()}")
+    compiler = _find_compiler()
+    with TemporaryDirectory() as folder:
+        objects = [Path(folder) / f"{Path(source).stem}.o" for source in _INSTRUCTIONS]
+        for (source, instructions), compiled in zip(_INSTRUCTIONS.items(), objects, strict=True):
+            _run([*compiler, *_FLAGS, *instructions, *extra_flags, "-c", str(_SOURCES / source), "-o", str(compiled)])
+        linked = Path(folder) / target.name
+        _run([*compiler, "-shared", "-pthread", *extra_flags, *map(str, objects), "-o", str(linked)])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # A process may have the old library mapped: the new one takes its name, not its bytes.
+        beside = target.with_name(f".{target.name}.new")
+        shutil.copyfile(linked, beside)
+        beside.replace(target)
+
+
+def _find_compiler() -> list[str]:
+    named = os.environ.get("CXX", "").split()
+    candidates = [named] if named else [["c++"], ["g++"], ["clang++"]]
+    for candidate in candidates:
+        if shutil.which(candidate[0]):
+            return candidate
+    raise CompilerUnavailable(f"no C++ compiler was found (looked for {', '.join(c[0] for c in candidates)})")
+
+
+def _run(command: list[str]) -> None:
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise CompilerUnavailable(f"{' '.join(command)} failed:\n{result.stderr.strip()}")

@@ -1,0 +1,46 @@
+// Float32 products with AVX-512: 8 gallery locations × 48 query locations (3 vectors of 16), 24 vectors of sums.
+#include "maxima_avx512.h"
+#include "vector_scorer.h"
+#include "widening.h"
+
+namespace {
+
+struct Float32Avx512 : Float32Maxima, WidenedMaps {
+  using Element = float;
+  static constexpr int kRows = 8, kPanels = 3, kLanes = 16, kGroup = 1, kPanelTail = 0;
+
+  static void write_panel_tail(Element*, int64_t) {}
+
+  template <int count>
+  static void multiply(const float* rows, int64_t row_elements, const float* panels, int64_t panel_elements,
+                       int64_t steps, Sums (&sums)[kRows][count]) {
+#pragma GCC unroll 8
+    for (auto& row : sums)
+      for (auto& sum : row) sum = zero();
+    for (int64_t step = 0; step < steps; step++) {
+      __m512 columns[count];
+#pragma GCC unroll 3
+      for (int p = 0; p < count; p++) columns[p] = _mm512_load_ps(panels + p * panel_elements + step * kLanes);
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; r++) {
+        const __m512 value = _mm512_set1_ps(rows[r * row_elements + step]);
+#pragma GCC unroll 3
+        for (int p = 0; p < count; p++) sums[r][p] = _mm512_fmadd_ps(value, columns[p], sums[r][p]);
+      }
+    }
+  }
+
+  static Sums reduce_rows(const Sums* vectors) { return reduce_sixteen<Float32Maxima>(vectors); }
+
+  static float weigh(const Sums* maxima, const float* weights, int64_t vectors) {
+    return weigh_maxima<Float32Maxima>(maxima, weights, vectors);
+  }
+};
+
+bool runs_here() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
+}
+
+}  // namespace
+
+const Kernel kFloat32Avx512 = kernel_of<VectorScorer<Float32Avx512>>("avx512", runs_here, Float32Avx512::takes);
