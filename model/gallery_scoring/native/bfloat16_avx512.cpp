@@ -23,6 +23,11 @@ struct Bfloat16Avx512 : Float32Maxima {
     pad_map(rows, count, row_elements, map_at(call.query_maps, index, call, sizeof(Element)), call);
   }
 
+  // sum += value · column. Assembly: from intrinsics, GCC keeps sums on the stack although 32 registers hold them all.
+  static void multiply_add(__m512& sum, __m512i value, __m512i column) {
+    asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(value), "v"(column));
+  }
+
   template <int count>
   static void multiply(const Element* rows, int64_t row_elements, const Element* panels, int64_t panel_elements,
                        int64_t steps, Sums (&sums)[kRows][count]) {
@@ -30,17 +35,17 @@ struct Bfloat16Avx512 : Float32Maxima {
     for (auto& row : sums)
       for (auto& sum : row) sum = zero();
     for (int64_t step = 0; step < steps; step++) {
-      __m512bh columns[count];
+      __m512i columns[count];
 #pragma GCC unroll 3
       for (int p = 0; p < count; p++)
-        columns[p] = (__m512bh)_mm512_load_si512(panels + p * panel_elements + step * kLanes * kGroup);
+        columns[p] = _mm512_load_si512(panels + p * panel_elements + step * kLanes * kGroup);
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; r++) {
         int32_t pair;  // memcpy: a gallery may lie on any even address
         std::memcpy(&pair, rows + r * row_elements + step * kGroup, sizeof(pair));
-        const auto value = (__m512bh)_mm512_set1_epi32(pair);
+        const __m512i value = _mm512_set1_epi32(pair);
 #pragma GCC unroll 3
-        for (int p = 0; p < count; p++) sums[r][p] = _mm512_dpbf16_ps(sums[r][p], value, columns[p]);
+        for (int p = 0; p < count; p++) multiply_add(sums[r][p], value, columns[p]);
       }
     }
   }

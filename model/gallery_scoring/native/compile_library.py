@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 _SOURCES = Path(__file__).resolve().parent
-_FLAGS = ("-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden")
+_FLAGS = ("-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden")
 _AVX2 = ("-mavx2", "-mfma", "-mf16c")
 _AVX512 = (*_AVX2, "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq")
 # What each file may use beyond plain x86-64. At run time a kernel is chosen only where the processor has it.

@@ -11,6 +11,11 @@ struct Float32Avx512 : Float32Maxima, WidenedMaps {
 
   static void write_panel_tail(Element*, int64_t) {}
 
+  // sum += value · column. Assembly: from intrinsics, GCC keeps sums on the stack although 32 registers hold them all.
+  static void multiply_add(__m512& sum, __m512 value, __m512 column) {
+    asm("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(value), "v"(column));
+  }
+
   template <int count>
   static void multiply(const float* rows, int64_t row_elements, const float* panels, int64_t panel_elements,
                        int64_t steps, Sums (&sums)[kRows][count]) {
@@ -25,7 +30,7 @@ struct Float32Avx512 : Float32Maxima, WidenedMaps {
       for (int r = 0; r < kRows; r++) {
         const __m512 value = _mm512_set1_ps(rows[r * row_elements + step]);
 #pragma GCC unroll 3
-        for (int p = 0; p < count; p++) sums[r][p] = _mm512_fmadd_ps(value, columns[p], sums[r][p]);
+        for (int p = 0; p < count; p++) multiply_add(sums[r][p], value, columns[p]);
       }
     }
   }

@@ -34,11 +34,17 @@ struct Int8Avx512 : Int32Maxima {
     }
   }
 
+  // sum += value · column. Assembly: from intrinsics, GCC keeps sums on the stack although 32 registers hold them all.
+  static void multiply_add(__m512i& sum, __m512i value, __m512i column) {
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(value), "v"(column));
+  }
+
   template <int count>
   static void multiply(const Element* rows, int64_t row_elements, const Element* panels, int64_t panel_elements,
                        int64_t steps, Sums (&sums)[kRows][count]) {
 #pragma GCC unroll 8
     for (auto& row : sums)
+#pragma GCC unroll 3
       for (int p = 0; p < count; p++)
         row[p] = _mm512_load_si512(panels + p * panel_elements + steps * kLanes * kGroup);
     for (int64_t step = 0; step < steps; step++) {
@@ -51,7 +57,7 @@ struct Int8Avx512 : Int32Maxima {
         std::memcpy(&four, rows + r * row_elements + step * kGroup, sizeof(four));
         const __m512i value = _mm512_set1_epi32(four);
 #pragma GCC unroll 3
-        for (int p = 0; p < count; p++) sums[r][p] = _mm512_dpbusd_epi32(sums[r][p], value, columns[p]);
+        for (int p = 0; p < count; p++) multiply_add(sums[r][p], value, columns[p]);
       }
     }
   }
