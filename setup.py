@@ -20,7 +20,7 @@ class BuildNativeScorer(build_ext):
         """Compiles it, or says why there is none: scoring works without, with torch alone."""
         try:
             _compiler.compile_library(Path(self.get_ext_fullpath(ext.name)))
-        except _compiler.CompilerUnavailable as reason:
+        except _compiler.NativeBuildError as reason:
             self.warn(f"no native scorer is built, scoring will use torch alone: {reason}")
 
 

@@ -68,8 +68,8 @@ def _compute_similarities(kernel: Tensor, patches: Tensor) -> Tensor:
 def _take_maxima(similarities: Tensor) -> tuple[Tensor, Tensor]:
     """The maxima [b, hw] for every location of the query, and for every one of the gallery.
 
-    On a CPU, torch's maximum of bfloat16 takes many times as long as that of int16. The bits of a bfloat16, read as int16,
-    are ordered as the numbers are down to 0, and negative below: where every maximum is 0 or more, those are they.
+    On a CPU, torch's maximum of bfloat16 takes many times as long as that of int16. The bits of a bfloat16, read as
+    int16, are ordered as the numbers are down to 0, and negative below: maxima that are 0 or more are the right ones.
     """
     if similarities.device.type == "cpu" and similarities.dtype == torch.bfloat16:
         bits = similarities.view(torch.int16)

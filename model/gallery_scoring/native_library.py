@@ -19,7 +19,7 @@ _NO_SUCH_KERNEL, _OUT_OF_MEMORY = 1, 2
 _log = logging.getLogger(__name__)
 
 
-class LibraryUnusable(Exception):
+class NativeLibraryError(Exception):
     """The file is no library of this version; the message says what to do."""
 
 
@@ -58,7 +58,7 @@ class NativeLibrary:
         path: the file.
 
     Raises:
-        LibraryUnusable: it cannot be loaded, or another version of the sources made it.
+        NativeLibraryError: it cannot be loaded, or another version of the sources made it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,9 +66,9 @@ class NativeLibrary:
             self._library = ctypes.CDLL(str(path.resolve()))
             version = int(self._library.qaconv_interface_version())
         except (OSError, AttributeError) as error:
-            raise LibraryUnusable(f"{path} cannot be loaded ({error}): install the package again") from error
+            raise NativeLibraryError(f"{path} cannot be loaded ({error}): install the package again") from error
         if version != _INTERFACE_VERSION:
-            raise LibraryUnusable(
+            raise NativeLibraryError(
                 f"{path} has interface {version}, not {_INTERFACE_VERSION}: install the package again"
             )
         self._library.qaconv_kernel_name.restype = ctypes.c_char_p
@@ -118,7 +118,7 @@ def installed_library() -> NativeLibrary | None:
         return None
     try:
         library = NativeLibrary(LIBRARY_PATH)
-    except LibraryUnusable as error:
+    except NativeLibraryError as error:
         _log.warning("scoring with torch: %s", error)
         return None
     _log.info("native scorer with %s", ", ".join(kernel.name for kernel in library.kernels) or "no usable kernel")

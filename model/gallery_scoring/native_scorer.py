@@ -24,8 +24,8 @@ class NativeScorer:
     """Maps of any format as they lie, with torch's number of threads; the result is the same with any number.
 
     float32 and float16 are multiplied in float32, bfloat16 and int8 in their own format where the processor can, else
-    in float32 too. A NaN in a map makes the logits of this map NaN and of no other; where there are infinite values, the
-    logits of their maps mean nothing.
+    in float32 too. A NaN in a map makes the logits of this map NaN and of no other; where a map has infinite values,
+    its logits mean nothing.
 
     Args:
         matcher: geometry and folded head, on the CPU.
@@ -46,9 +46,11 @@ class NativeScorer:
         Raises:
             ValueError: there is none; says which kernels run here.
         """
-        kernel = self._library.choose_kernel(_FORMATS[dtype], channels, self._instruction_set) if (
-            dtype in _FORMATS
-        ) else None
+        kernel = (
+            self._library.choose_kernel(_FORMATS[dtype], channels, self._instruction_set)
+            if (dtype in _FORMATS)
+            else None
+        )
         if kernel is None:
             here = ", ".join(kernel.name for kernel in self._library.kernels) or "none"
             raise ValueError(

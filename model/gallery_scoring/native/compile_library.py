@@ -24,33 +24,38 @@ _INSTRUCTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-class CompilerUnavailable(Exception):
+class NativeBuildError(Exception):
     """There is no library to be had here: no compiler, one too old, or another processor. The message says which."""
 
 
-def compile_library(target: Path, extra_flags: Sequence[str] = ()) -> None:
+def compile_library(target: Path, extra_flags: Sequence[str] = (), program: Path | None = None) -> None:
     """Compiles and links all sources.
 
     Args:
         target: the library to write; its folder is made.
         extra_flags: for compiler and linker, behind the usual ones.
+        program: a source with a `main`, to link a program that tries the sources instead of a library.
 
     Raises:
-        CompilerUnavailable: nothing was written.
+        NativeBuildError: nothing was written.
     """
     if platform.machine().lower() not in {"x86_64", "amd64"}:
-        raise CompilerUnavailable(f"the native scorer is for x86-64, this is {platform.machine()}")
+        raise NativeBuildError(f"the native scorer is for x86-64, this is {platform.machine()}")
     compiler = _find_compiler()
+    sources = {_SOURCES / source: instructions for source, instructions in _INSTRUCTIONS.items()}
+    if program is not None:
+        sources[program] = ("-I", str(_SOURCES))
     with TemporaryDirectory() as folder:
-        objects = [Path(folder) / f"{Path(source).stem}.o" for source in _INSTRUCTIONS]
-        for (source, instructions), compiled in zip(_INSTRUCTIONS.items(), objects, strict=True):
-            _run([*compiler, *_FLAGS, *instructions, *extra_flags, "-c", str(_SOURCES / source), "-o", str(compiled)])
+        objects = [str(Path(folder) / f"{source.stem}.o") for source in sources]
+        for (source, flags), compiled in zip(sources.items(), objects, strict=True):
+            _run([*compiler, *_FLAGS, *flags, *extra_flags, "-c", str(source), "-o", compiled])
         linked = Path(folder) / target.name
-        _run([*compiler, "-shared", "-pthread", *extra_flags, *map(str, objects), "-o", str(linked)])
+        kind = "-shared" if program is None else "-pie"
+        _run([*compiler, kind, "-pthread", *extra_flags, *objects, "-o", str(linked)])
         target.parent.mkdir(parents=True, exist_ok=True)
         # A process may have the old library mapped: the new one takes its name, not its bytes.
         beside = target.with_name(f".{target.name}.new")
-        shutil.copyfile(linked, beside)
+        shutil.copy(linked, beside)
         beside.replace(target)
 
 
@@ -60,10 +65,10 @@ def _find_compiler() -> list[str]:
     for candidate in candidates:
         if shutil.which(candidate[0]):
             return candidate
-    raise CompilerUnavailable(f"no C++ compiler was found (looked for {', '.join(c[0] for c in candidates)})")
+    raise NativeBuildError(f"no C++ compiler was found (looked for {', '.join(c[0] for c in candidates)})")
 
 
 def _run(command: list[str]) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        raise CompilerUnavailable(f"{' '.join(command)} failed:\n{result.stderr.strip()}")
+        raise NativeBuildError(f"{' '.join(command)} failed:\n{result.stderr.strip()}")
