@@ -1,6 +1,7 @@
 // Bfloat16 products with AMX: a tile of 16 gallery locations × 32 channels times one of 32 channels × 16 query
 // locations gives 16 × 16 float32 sums; 2 × 2 of those at once, in strips of 32 × 64 locations.
-#include "tile_maps.h"
+#include "instruction_sets.h"
+#include "tile_scorer.h"
 
 namespace {
 
@@ -26,15 +27,10 @@ struct Bfloat16Product {
   }
 };
 
-bool runs_here() {
-  constexpr int kBfloat16Bit = 22;  // of EDX in leaf 7 of CPUID
-  return __builtin_cpu_supports("avx512f") && can_use_tiles(kBfloat16Bit);
-}
-
 bool takes(Format format, int64_t) { return format == kBfloat16; }
 
 using Scorer = TileScorer<Bfloat16Product>;
 
 }  // namespace
 
-const Kernel kBfloat16Amx = kernel_of<Scorer>("amx_bf16", runs_here, takes, configure_tiles, release_tiles);
+constexpr Kernel kBfloat16Amx = kernel_of<Scorer>("amx_bf16", has_amx_bf16, takes, configure_tiles, release_tiles);

@@ -1,5 +1,6 @@
 // Bfloat16 products with AVX-512 BF16: 8 gallery locations × 48 query locations (3 vectors of 16), 24 vectors of
 // float32 sums. One instruction takes two channels of a gallery location and of sixteen query locations.
+#include "instruction_sets.h"
 #include "maxima_avx512.h"
 #include "vector_scorer.h"
 
@@ -15,7 +16,8 @@ struct Bfloat16Avx512 : Float32Maxima {
 
   static bool reads_in_place(const ScoringCall&, bool has_whole_rows) { return has_whole_rows; }
 
-  static void read_gallery_map(Element* rows, int64_t count, int64_t row_elements, const ScoringCall& call, int64_t index) {
+  static void read_gallery_map(Element* rows, int64_t count, int64_t row_elements, const ScoringCall& call,
+                               int64_t index) {
     pad_map(rows, count, row_elements, map_at(call.gallery_maps, index, call, sizeof(Element)), call);
   }
 
@@ -57,8 +59,7 @@ struct Bfloat16Avx512 : Float32Maxima {
   }
 };
 
-bool runs_here() { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bf16"); }
-
 }  // namespace
 
-const Kernel kBfloat16Avx512 = kernel_of<VectorScorer<Bfloat16Avx512>>("avx512_bf16", runs_here, Bfloat16Avx512::takes);
+constexpr Kernel kBfloat16Avx512 =
+    kernel_of<VectorScorer<Bfloat16Avx512>>("avx512_bf16", has_avx512_bf16, Bfloat16Avx512::takes);

@@ -15,6 +15,7 @@ _AVX512 = (*_AVX2, "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq")
 # What each file may use beyond plain x86-64. At run time a kernel is chosen only where the processor has it.
 _INSTRUCTIONS: dict[str, tuple[str, ...]] = {
     "gallery_scoring.cpp": (),
+    "instruction_sets.cpp": (),
     "float32_avx2.cpp": _AVX2,
     "float32_avx512.cpp": _AVX512,
     "bfloat16_avx512.cpp": (*_AVX512, "-mavx512bf16"),

@@ -1,4 +1,5 @@
 // Float32 products with AVX2 and FMA: 4 gallery locations × 24 query locations (3 vectors of 8), 12 vectors of sums.
+#include "instruction_sets.h"
 #include "vector_scorer.h"
 #include "widening.h"
 
@@ -56,10 +57,6 @@ struct Float32Avx2 : WidenedMaps {
   }
 };
 
-bool runs_here() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-}
-
 }  // namespace
 
-const Kernel kFloat32Avx2 = kernel_of<VectorScorer<Float32Avx2>>("avx2", runs_here, Float32Avx2::takes);
+constexpr Kernel kFloat32Avx2 = kernel_of<VectorScorer<Float32Avx2>>("avx2", has_avx2, Float32Avx2::takes);

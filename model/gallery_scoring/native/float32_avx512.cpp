@@ -1,4 +1,5 @@
 // Float32 products with AVX-512: 8 gallery locations × 48 query locations (3 vectors of 16), 24 vectors of sums.
+#include "instruction_sets.h"
 #include "maxima_avx512.h"
 #include "vector_scorer.h"
 #include "widening.h"
@@ -42,10 +43,6 @@ struct Float32Avx512 : Float32Maxima, WidenedMaps {
   }
 };
 
-bool runs_here() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
-}
-
 }  // namespace
 
-const Kernel kFloat32Avx512 = kernel_of<VectorScorer<Float32Avx512>>("avx512", runs_here, Float32Avx512::takes);
+constexpr Kernel kFloat32Avx512 = kernel_of<VectorScorer<Float32Avx512>>("avx512", has_avx512, Float32Avx512::takes);

@@ -12,7 +12,7 @@
 namespace {
 
 // For every format the first one that takes it and runs here is the fastest.
-const Kernel* const kKernels[] = {&kInt8Amx,      &kInt8Avx512,    &kBfloat16Amx,
+const Kernel* const kKernels[] = {&kInt8Amx,        &kInt8Avx512,    &kBfloat16Amx,
                                   &kBfloat16Avx512, &kFloat32Avx512, &kFloat32Avx2};
 constexpr int32_t kKernelCount = sizeof(kKernels) / sizeof(kKernels[0]);
 
@@ -95,16 +95,21 @@ QACONV_EXPORT int32_t qaconv_interface_version() { return kInterfaceVersion; }
 
 QACONV_EXPORT int32_t qaconv_kernel_count() { return kKernelCount; }
 
-QACONV_EXPORT const char* qaconv_kernel_name(int32_t kernel) { return exists(kernel) ? kKernels[kernel]->name : nullptr; }
+QACONV_EXPORT const char* qaconv_kernel_name(int32_t kernel) {
+  return exists(kernel) ? kKernels[kernel]->name : nullptr;
+}
 
-QACONV_EXPORT int32_t qaconv_kernel_runs_here(int32_t kernel) { return exists(kernel) && kKernels[kernel]->runs_here() ? 1 : 0; }
+QACONV_EXPORT int32_t qaconv_kernel_runs_here(int32_t kernel) {
+  return exists(kernel) && kKernels[kernel]->runs_here() ? 1 : 0;
+}
 
 QACONV_EXPORT int32_t qaconv_kernel_takes(int32_t kernel, int32_t format, int64_t channels) {
-  return exists(kernel) && kKernels[kernel]->takes(static_cast<Format>(format), channels) ? 1 : 0;
+  return qaconv_kernel_runs_here(kernel) != 0 && kKernels[kernel]->takes(static_cast<Format>(format), channels) ? 1 : 0;
 }
 
 QACONV_EXPORT int32_t qaconv_score(int32_t kernel, const ScoringCall* call, int32_t thread_count) {
-  if (!exists(kernel) || !kKernels[kernel]->takes(call->format, call->channels) || !kKernels[kernel]->runs_here()) return kNoSuchKernel;
+  if (!exists(kernel) || !kKernels[kernel]->runs_here() || !kKernels[kernel]->takes(call->format, call->channels))
+    return kNoSuchKernel;
   if (call->query_count == 0 || call->gallery_count == 0) return kScored;
   try {
     return score(*kKernels[kernel], *call, thread_count);

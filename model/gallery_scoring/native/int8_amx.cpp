@@ -3,7 +3,8 @@
 //
 // Sums begin at the bits of 1.5 · 2^23 as float32, whose last place is 1: as floats they are that number plus the sum,
 // and the maximum of floats, of which the processor computes more at once than of integers, orders them.
-#include "tile_maps.h"
+#include "instruction_sets.h"
+#include "tile_scorer.h"
 
 namespace {
 
@@ -43,15 +44,10 @@ struct Int8Product {
   }
 };
 
-bool runs_here() {
-  constexpr int kInt8Bit = 25;  // of EDX in leaf 7 of CPUID
-  return __builtin_cpu_supports("avx512f") && can_use_tiles(kInt8Bit);
-}
-
 bool takes(Format format, int64_t channels) { return format == kInt8 && channels * 127 * 127 < kLargestSum; }
 
 using Scorer = TileScorer<Int8Product>;
 
 }  // namespace
 
-const Kernel kInt8Amx = kernel_of<Scorer>("amx_int8", runs_here, takes, configure_tiles, release_tiles);
+constexpr Kernel kInt8Amx = kernel_of<Scorer>("amx_int8", has_amx_int8, takes, configure_tiles, release_tiles);

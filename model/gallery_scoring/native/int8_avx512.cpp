@@ -3,6 +3,7 @@
 //
 // The instruction multiplies unsigned bytes with signed ones: gallery values are copied 128 larger, and the sums begin
 // at −128 × the sum of the query location's values, which lies behind each panel. Exact up to 2^16 channels.
+#include "instruction_sets.h"
 #include "maxima_avx512.h"
 #include "vector_scorer.h"
 
@@ -16,7 +17,8 @@ struct Int8Avx512 : Int32Maxima {
 
   static bool reads_in_place(const ScoringCall&, bool) { return false; }
 
-  static void read_gallery_map(Element* rows, int64_t count, int64_t row_elements, const ScoringCall& call, int64_t index) {
+  static void read_gallery_map(Element* rows, int64_t count, int64_t row_elements, const ScoringCall& call,
+                               int64_t index) {
     pad_map(rows, count, row_elements, map_at(call.gallery_maps, index, call, sizeof(Element)), call);
     for (int64_t i = 0; i < count * row_elements; i++) rows[i] = static_cast<Element>(rows[i] ^ 0x80);
   }
@@ -45,12 +47,12 @@ struct Int8Avx512 : Int32Maxima {
 #pragma GCC unroll 8
     for (auto& row : sums)
 #pragma GCC unroll 3
-      for (int p = 0; p < count; p++)
-        row[p] = _mm512_load_si512(panels + p * panel_elements + steps * kLanes * kGroup);
+      for (int p = 0; p < count; p++) row[p] = _mm512_load_si512(panels + p * panel_elements + steps * kLanes * kGroup);
     for (int64_t step = 0; step < steps; step++) {
       __m512i columns[count];
 #pragma GCC unroll 3
-      for (int p = 0; p < count; p++) columns[p] = _mm512_load_si512(panels + p * panel_elements + step * kLanes * kGroup);
+      for (int p = 0; p < count; p++)
+        columns[p] = _mm512_load_si512(panels + p * panel_elements + step * kLanes * kGroup);
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; r++) {
         int32_t four;
@@ -69,8 +71,6 @@ struct Int8Avx512 : Int32Maxima {
   }
 };
 
-bool runs_here() { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni"); }
-
 }  // namespace
 
-const Kernel kInt8Avx512 = kernel_of<VectorScorer<Int8Avx512>>("avx512_vnni", runs_here, Int8Avx512::takes);
+constexpr Kernel kInt8Avx512 = kernel_of<VectorScorer<Int8Avx512>>("avx512_vnni", has_avx512_vnni, Int8Avx512::takes);

@@ -42,10 +42,12 @@ inline typename Maxima::Sums reduce_sixteen(const typename Maxima::Sums* vectors
   Sums eight[8], four[4], two[2];
 #pragma GCC unroll 8
   for (int i = 0; i < 8; i++)
-    eight[i] = Maxima::maximum(choose_quarters<0x44>(vectors[i], vectors[i + 8]), choose_quarters<0xEE>(vectors[i], vectors[i + 8]));
+    eight[i] = Maxima::maximum(choose_quarters<0x44>(vectors[i], vectors[i + 8]),
+                               choose_quarters<0xEE>(vectors[i], vectors[i + 8]));
 #pragma GCC unroll 4
   for (int i = 0; i < 4; i++)
-    four[i] = Maxima::maximum(choose_quarters<0x88>(eight[i], eight[i + 4]), choose_quarters<0xDD>(eight[i], eight[i + 4]));
+    four[i] =
+        Maxima::maximum(choose_quarters<0x88>(eight[i], eight[i + 4]), choose_quarters<0xDD>(eight[i], eight[i + 4]));
   // The quarters of four[i] now hold what is left of vectors i, i + 8, i + 4, i + 12.
 #pragma GCC unroll 2
   for (int i = 0; i < 2; i++)
@@ -58,7 +60,8 @@ inline typename Maxima::Sums reduce_sixteen(const typename Maxima::Sums* vectors
 template <class Maxima>
 inline float weigh_maxima(const typename Maxima::Sums* maxima, const float* weights, int64_t vectors) {
   __m512 sum = _mm512_setzero_ps();
-  for (int64_t i = 0; i < vectors; i++) sum = _mm512_fmadd_ps(Maxima::value(maxima[i]), _mm512_load_ps(weights + 16 * i), sum);
+  for (int64_t i = 0; i < vectors; i++)
+    sum = _mm512_fmadd_ps(Maxima::value(maxima[i]), _mm512_load_ps(weights + 16 * i), sum);
   return _mm512_reduce_add_ps(sum);
 }
 

@@ -55,8 +55,9 @@ void pack_panel(Element* packed, const Element* rows, int64_t row_elements) {
 template <class Scorer>
 constexpr Kernel kernel_of(const char* name, bool (*runs_here)(), bool (*takes)(Format, int64_t channels),
                            void (*begin_thread)() = nullptr, void (*end_thread)() = nullptr) {
-  return {name,         runs_here,           takes,        Scorer::packed_bytes, Scorer::workspace_bytes,
-          Scorer::pack, Scorer::score_block, begin_thread, end_thread};
+  return {
+      name,         runs_here, takes, Scorer::packed_bytes, Scorer::workspace_bytes, Scorer::pack, Scorer::score_block,
+      begin_thread, end_thread};
 }
 
 }  // namespace

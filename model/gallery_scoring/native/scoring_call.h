@@ -12,11 +12,11 @@ enum Format : int32_t { kFloat32 = 0, kFloat16 = 1, kBfloat16 = 2, kInt8 = 3 };
 struct ScoringCall {
   const void* query_maps;
   const void* gallery_maps;
-  const float* query_scales;    // [query_count]; null unless the maps are int8
-  const float* gallery_scales;  // [gallery_count]; likewise
-  const float* query_weights;   // [locations], of the folded head
-  const float* gallery_weights; // [locations]
-  float* logits;                // [query_count][gallery_count]
+  const float* query_scales;     // [query_count]; null unless the maps are int8
+  const float* gallery_scales;   // [gallery_count]; likewise
+  const float* query_weights;    // [locations], of the folded head
+  const float* gallery_weights;  // [locations]
+  float* logits;                 // [query_count][gallery_count]
   int64_t query_count;
   int64_t gallery_count;
   int64_t locations;
@@ -25,8 +25,8 @@ struct ScoringCall {
   Format format;
 };
 
-// Gallery maps that one thread holds in its second-level cache while it scores all queries against them. Measured on a
-// prototype: no other number was faster.
+// Gallery maps that one thread holds in its second-level cache while it scores all queries against them. Four
+// was the choice of a prototype on a machine with AMX; without AMX the number makes no difference.
 constexpr int64_t kMapsPerBlock = 4;
 
 // A way to score on some processors. Buffers lie on 64 bytes; every thread has a workspace of its own.

@@ -1,8 +1,8 @@
 // The eight tile registers of AMX, 16 rows of 64 bytes each, and what can be done with them.
 //
-// With QACONV_EMULATE_TILES the same operations are loops over memory, so that the order of tiles, packing and maxima is
-// tested on every machine with AVX-512. Inline assembly and not the compiler's intrinsics: those take numbers of tiles
-// as literals only, and some compilers drop the configuration because they see only its first bytes used.
+// With QACONV_EMULATE_TILES the same operations are loops over memory, so that the order of tiles, packing and maxima
+// is tested on every machine with AVX-512. Inline assembly and not the compiler's intrinsics: those take numbers of
+// tiles as literals only, and some compilers drop the configuration because they see only its first bytes used.
 #pragma once
 
 #include "scoring_call.h"
@@ -15,7 +15,6 @@ namespace {
 
 thread_local std::byte emulated_tiles[8][16][64];
 
-inline bool can_use_tiles(int) { return true; }
 inline void configure_tiles() {}
 inline void release_tiles() {}
 
@@ -76,30 +75,7 @@ void multiply_int8_tiles() {
 
 #else
 
-#include <cpuid.h>
-
-#ifdef __linux__
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
-
 namespace {
-
-constexpr int kTileBit = 24;  // of EDX in leaf 7 of CPUID; the products have bits of their own
-
-// Whether processor and kernel let this process use tiles; Linux wants to be asked, once for all its threads.
-inline bool can_use_tiles(int product_bit) {
-#ifdef __linux__
-  unsigned eax, ebx, ecx, edx;
-  if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return false;
-  if ((edx >> kTileBit & 1) == 0 || (edx >> product_bit & 1) == 0) return false;
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-#else
-  (void)product_bit;
-  return false;
-#endif
-}
 
 struct alignas(64) TileConfiguration {
   uint8_t palette = 1, start_row = 0, reserved[14] = {};

@@ -1,185 +1,133 @@
-// Scores maps with AMX: tiles multiply while vectors take the maxima of what was multiplied before.
-//
-// A *strip* is 32 gallery locations × `panels` panels of 16 query locations. It is computed as squares of 2 × 2 tiles of
-// sums (tiles 0 to 3), whose operands are tiles 4, 5 (gallery locations as they lie) and 6, 7 (packed query). Three
-// things keep the tile unit busy: a square is stored between the first multiplications of the next one, the maxima of a
-// strip are taken while the next strip is multiplied, and the next block of maps is fetched through all of it.
+// Maps and queries as the tile kernels read them, and the loops over queries, panels and maps around the pipeline.
 #pragma once
 
-#include "maxima_avx512.h"
-#include "padding.h"
-#include "tile_operations.h"
+#include "strip_pipeline.h"
 
 namespace {
 
-constexpr int kTileRows = 16, kTileBytes = 1024, kStripRows = 2 * kTileRows;
-constexpr int kTileSums = kTileRows * 16;
+template <class Product>
+struct TileScorer {
+  using Element = typename Product::Element;
+  static constexpr int kGroup = 4 / sizeof(Element);
+  static constexpr int kWide = 6, kNarrow = 4;  // panels of a strip
 
-// What multiplies a strip: gallery locations, panels of the query, and where the strip's maxima belong.
-struct Strip {
-  const std::byte* rows;
-  const std::byte* panels;
-  float* row_maxima;     // [32]
-  float* column_maxima;  // [panels · 16]
-};
+  struct Layout {
+    int panels_per_strip;
+    int64_t rows, columns, row_elements, row_bytes, map_bytes, query_bytes;
 
-// Addresses that are fetched into the second-level cache, a few with every step.
-struct Prefetch {
-  const std::byte* next = nullptr;
-  const std::byte* end = nullptr;
-  int64_t bytes_per_step = 0;
+    explicit Layout(const ScoringCall& call)
+        : panels_per_strip(Product::kPrefersWideStrips && round_up(call.locations, 16) % (16 * kWide) == 0 ? kWide
+                                                                                                           : kNarrow),
+          rows(round_up(call.locations, kStripRows)),
+          columns(round_up(call.locations, 16 * panels_per_strip)),
+          row_elements(round_up(call.channels, 64 / sizeof(Element))),
+          row_bytes(row_elements * sizeof(Element)),
+          map_bytes(rows * row_bytes),
+          query_bytes(columns * row_bytes) {}
+  };
 
-  void step() {
-    for (const std::byte* stop = next + bytes_per_step; next < stop && next < end; next += 64)
-      _mm_prefetch(reinterpret_cast<const char*>(next), _MM_HINT_T1);
+  struct Packed : Parts {
+    size_t query_weights, gallery_weights, queries;
+
+    Packed(const Layout& layout, const ScoringCall& call) {
+      query_weights = add(layout.columns * sizeof(float));
+      gallery_weights = add(layout.rows * sizeof(float));
+      queries = add(call.query_count * layout.query_bytes);
+    }
+  };
+
+  struct Workspace : Parts {
+    size_t maps, column_maxima, row_maxima, sums;
+
+    explicit Workspace(const Layout& layout) {
+      const int64_t block = kMapsPerBlock * layout.map_bytes;
+      maps = add(block > layout.query_bytes ? block : layout.query_bytes);
+      column_maxima = add(kMapsPerBlock * layout.columns * sizeof(float));
+      row_maxima = add(kMapsPerBlock * layout.rows * sizeof(float));
+      sums = add(StripPipeline<Product, kWide>::kBufferFloats * sizeof(float));
+    }
+  };
+
+  static size_t packed_bytes(const ScoringCall& call) { return Packed(Layout(call), call).bytes; }
+  static size_t workspace_bytes(const ScoringCall& call) { return Workspace(Layout(call)).bytes; }
+
+  static void pack(const ScoringCall& call, std::byte* packed, std::byte* workspace) {
+    const Layout layout(call);
+    const Packed parts(layout, call);
+    pad_weights(reinterpret_cast<float*>(packed + parts.query_weights), layout.columns, call.query_weights,
+                call.locations);
+    pad_weights(reinterpret_cast<float*>(packed + parts.gallery_weights), layout.rows, call.gallery_weights,
+                call.locations);
+    auto* padded = reinterpret_cast<Element*>(workspace);
+    auto* panel = reinterpret_cast<Element*>(packed + parts.queries);
+    for (int64_t query = 0; query < call.query_count; query++) {
+      const std::byte* map = map_at(call.query_maps, query, call, sizeof(Element));
+      pad_map(padded, layout.columns, layout.row_elements, map, call);
+      for (int64_t column = 0; column < layout.columns; column += 16, panel += 16 * layout.row_elements)
+        pack_panel<16, kGroup>(panel, padded + column * layout.row_elements, layout.row_elements);
+    }
   }
-};
 
-template <class Product, int panels>
-class StripPipeline {
-  static constexpr int kSquares = panels / 2;
-  static_assert(panels % 2 == 0 && panels >= 4, "maxima need a step behind the stores");
-
- public:
-  static constexpr int kBufferFloats = 2 * 2 * panels * kTileSums;
-
-  // `buffer` has kBufferFloats; a row of a map has `row_bytes`, 64 for each of `steps` multiplications.
-  StripPipeline(float* buffer, int64_t row_bytes, Prefetch& prefetch)
-      : current_(buffer), previous_(buffer + kBufferFloats / 2), row_bytes_(row_bytes), steps_(row_bytes / 64),
-        prefetch_(prefetch) {}
-
-  void push(const Strip& strip) {
-    if (has_previous_)
-      multiply<true>(strip);
+  static void score_block(const ScoringCall& call, const std::byte* packed, std::byte* workspace, int64_t first,
+                          int64_t count, int64_t following) {
+    const Layout layout(call);
+    const bool reads_in_place = layout.rows == call.locations && layout.row_elements == call.channels;
+    const std::byte* maps = map_at(call.gallery_maps, first, call, sizeof(Element));
+    Prefetch prefetch;
+    if (reads_in_place && following > 0) {
+      prefetch.next = maps + count * layout.map_bytes;
+      prefetch.end = prefetch.next + following * layout.map_bytes;
+      const int64_t steps =
+          call.query_count * (layout.columns / 32) * count * (layout.rows / kStripRows) * (layout.row_bytes / 64);
+      prefetch.bytes_per_step = round_up((following * layout.map_bytes + steps - 1) / steps, 64);
+    }
+    if (!reads_in_place) {
+      std::byte* padded = workspace + Workspace(layout).maps;
+      for (int64_t i = 0; i < count; i++)
+        pad_map(reinterpret_cast<Element*>(padded + i * layout.map_bytes), layout.rows, layout.row_elements,
+                map_at(call.gallery_maps, first + i, call, sizeof(Element)), call);
+      maps = padded;
+    }
+    if (layout.panels_per_strip == kWide)
+      score_maps<kWide>(call, layout, packed, workspace, maps, first, count, prefetch);
     else
-      multiply<false>(strip);
-    has_previous_ = true;
-    maxima_of_ = strip;
-    float* filled = current_;
-    current_ = previous_;
-    previous_ = filled;
-  }
-
-  // The last strip's maxima; the pipeline is empty afterwards.
-  void drain() {
-    if (!has_previous_) return;
-    store_square(previous_ + (kSquares - 1) * 2 * kTileSums);
-    __m512 columns[panels];
-    load_columns(columns);
-    take_maxima(0, kStripRows, columns);
-    finish_maxima(columns);
-    has_previous_ = false;
+      score_maps<kNarrow>(call, layout, packed, workspace, maps, first, count, prefetch);
   }
 
  private:
-  template <bool has_previous>
-  void multiply(const Strip& strip) {
-    __m512 columns[panels];
-    if (has_previous) load_columns(columns);
-    const int64_t slots = kSquares * steps_;
-    int64_t slot = 0, rows_done = 0;
-#pragma GCC unroll 3
-    for (int square = 0; square < kSquares; square++) {
-      const std::byte* panel = strip.panels + 2 * square * steps_ * kTileBytes;
-      for (int64_t step = 0; step < steps_; step++, slot++) {
-        load_tile<4>(strip.rows + step * 64, row_bytes_);
-        load_tile<6>(panel + step * kTileBytes, 64);
-        load_tile<7>(panel + (steps_ + step) * kTileBytes, 64);
-        load_tile<5>(strip.rows + kTileRows * row_bytes_ + step * 64, row_bytes_);
-        if (step > 0)
-          multiply_square();
-        else if (square > 0)
-          begin_square<true>(current_ + (square - 1) * 2 * kTileSums);
-        else
-          begin_square<has_previous>(previous_ + (kSquares - 1) * 2 * kTileSums);
-        if (has_previous && slot > 0) {
-          const int64_t rows_due = kStripRows * slot / (slots - 1);
-          take_maxima(rows_done, rows_due, columns);
-          rows_done = rows_due;
-        }
-        fetch_next_rows(strip.rows + kStripRows * row_bytes_, slot, slots);
-        prefetch_.step();
+  template <int panels>
+  static void score_maps(const ScoringCall& call, const Layout& layout, const std::byte* packed, std::byte* workspace,
+                         const std::byte* maps, int64_t first, int64_t count, Prefetch& prefetch) {
+    const Packed parts(layout, call);
+    const Workspace offsets(layout);
+    auto* columns = reinterpret_cast<float*>(workspace + offsets.column_maxima);
+    auto* rows = reinterpret_cast<float*>(workspace + offsets.row_maxima);
+    const auto* query_weights = reinterpret_cast<const float*>(packed + parts.query_weights);
+    const auto* gallery_weights = reinterpret_cast<const float*>(packed + parts.gallery_weights);
+    StripPipeline<Product, panels> pipeline(reinterpret_cast<float*>(workspace + offsets.sums), layout.row_bytes,
+                                            prefetch);
+    for (int64_t query = 0; query < call.query_count; query++) {
+      fill_lowest(columns, count * layout.columns);
+      fill_lowest(rows, count * layout.rows);
+      const std::byte* panel = packed + parts.queries + query * layout.query_bytes;
+      for (int64_t column = 0; column < layout.columns; column += 16 * panels, panel += 16 * panels * layout.row_bytes)
+        for (int64_t i = 0; i < count; i++)
+          for (int64_t row = 0; row < layout.rows; row += kStripRows)
+            pipeline.push({maps + i * layout.map_bytes + row * layout.row_bytes, panel, rows + i * layout.rows + row,
+                           columns + i * layout.columns + column});
+      pipeline.drain();
+      for (int64_t i = 0; i < count; i++) {
+        const float sum = Product::weigh(columns + i * layout.columns, query_weights, layout.columns) +
+                          Product::weigh(rows + i * layout.rows, gallery_weights, layout.rows);
+        const float scale = call.format == kInt8 ? call.query_scales[query] * call.gallery_scales[first + i] : 1.0F;
+        call.logits[query * call.gallery_count + first + i] = sum * scale + call.bias;
       }
     }
-    if (has_previous) finish_maxima(columns);
   }
 
-  static void multiply_square() {
-    Product::template multiply<0, 4, 6>();
-    Product::template multiply<1, 4, 7>();
-    Product::template multiply<2, 5, 6>();
-    Product::template multiply<3, 5, 7>();
+  static void fill_lowest(float* values, int64_t count) {
+    for (int64_t i = 0; i < count; i += 16) _mm512_store_ps(values + i, Float32Maxima::lowest());
   }
-
-  // The first multiplications of a square, each right behind the store of what its tile held.
-  template <bool stores>
-  static void begin_square(float* finished) {
-    if (stores) store_tile<0>(finished, 64);
-    Product::template begin<0>();
-    Product::template multiply<0, 4, 6>();
-    if (stores) store_tile<1>(finished + kTileSums, 64);
-    Product::template begin<1>();
-    Product::template multiply<1, 4, 7>();
-    if (stores) store_tile<2>(finished + panels * kTileSums, 64);
-    Product::template begin<2>();
-    Product::template multiply<2, 5, 6>();
-    if (stores) store_tile<3>(finished + (panels + 1) * kTileSums, 64);
-    Product::template begin<3>();
-    Product::template multiply<3, 5, 7>();
-  }
-
-  static void store_square(float* finished) {
-    store_tile<0>(finished, 64);
-    store_tile<1>(finished + kTileSums, 64);
-    store_tile<2>(finished + panels * kTileSums, 64);
-    store_tile<3>(finished + (panels + 1) * kTileSums, 64);
-  }
-
-  // Of the previous strip, rows [from, to): its sums lie as [2][panels][16][16].
-  void take_maxima(int64_t from, int64_t to, __m512 (&columns)[panels]) {
-    for (int64_t row = from; row < to; row++) {
-      const float* sums = previous_ + row / kTileRows * panels * kTileSums + row % kTileRows * 16;
-      __m512 best = _mm512_load_ps(sums);
-      columns[0] = _mm512_max_ps(columns[0], best);
-#pragma GCC unroll 5
-      for (int panel = 1; panel < panels; panel++) {
-        const __m512 next = _mm512_load_ps(sums + panel * kTileSums);
-        columns[panel] = _mm512_max_ps(columns[panel], next);
-        best = _mm512_max_ps(best, next);
-      }
-      row_vectors_[row] = best;
-    }
-  }
-
-  void load_columns(__m512 (&columns)[panels]) const {
-#pragma GCC unroll 6
-    for (int panel = 0; panel < panels; panel++) columns[panel] = _mm512_load_ps(maxima_of_.column_maxima + 16 * panel);
-  }
-
-  void finish_maxima(const __m512 (&columns)[panels]) const {
-#pragma GCC unroll 6
-    for (int panel = 0; panel < panels; panel++) _mm512_store_ps(maxima_of_.column_maxima + 16 * panel, columns[panel]);
-    for (int half = 0; half < 2; half++) {
-      float* maxima = maxima_of_.row_maxima + 16 * half;
-      const __m512 found = reduce_sixteen<Float32Maxima>(row_vectors_ + 16 * half);
-      _mm512_store_ps(maxima, _mm512_max_ps(_mm512_load_ps(maxima), found));
-    }
-  }
-
-  // The next strip's rows, for the first-level cache. Behind a map's last strip that is the next map, or nothing.
-  void fetch_next_rows(const std::byte* rows, int64_t slot, int64_t slots) const {
-    const int64_t lines = kStripRows * steps_;
-    for (int64_t line = lines * slot / slots; line < lines * (slot + 1) / slots; line++)
-      _mm_prefetch(reinterpret_cast<const char*>(rows + line * 64), _MM_HINT_T0);
-  }
-
-  float* current_;
-  float* previous_;
-  int64_t row_bytes_, steps_;
-  Prefetch& prefetch_;
-  bool has_previous_ = false;
-  Strip maxima_of_{};
-  __m512 row_vectors_[kStripRows];
 };
 
 }  // namespace

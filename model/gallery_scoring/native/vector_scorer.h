@@ -1,8 +1,9 @@
 // Scores maps with a kernel of vector instructions: similarities live in registers from the product to both maxima.
 //
-// A `Microkernel` multiplies `kRows` gallery locations with up to `kPanels` panels of `kLanes` query locations. For each
-// group of panels, which stays in the first-level cache, all rows of the gallery map pass by; `column_maxima` are kept
-// for each query location, and a vector for each gallery location, whose lanes are reduced when all panels are done.
+// A `Microkernel` multiplies `kRows` gallery locations with up to `kPanels` panels of `kLanes` query locations. For
+// each group of panels, which stays in the first-level cache, all rows of the gallery map pass by; `column_maxima` are
+// kept for each query location, and a vector for each gallery location, whose lanes are reduced when all panels are
+// done.
 //
 // A NaN in a map makes the similarities of its whole location NaN, and the maximum of its second operand NaN wherever
 // that is one (as x86's is): such a pair's logit is NaN, and no other's.
@@ -23,9 +24,12 @@ struct VectorScorer {
     int64_t rows, reduced_rows, columns, steps, row_elements, map_elements, panel_elements, query_elements;
 
     explicit Layout(const ScoringCall& call)
-        : rows(round_up(call.locations, kRows)), reduced_rows(round_up(call.locations, kRows > kLanes ? kRows : kLanes)),
-          columns(round_up(call.locations, kLanes)), steps((call.channels + kGroup - 1) / kGroup),
-          row_elements(steps * kGroup), map_elements(rows * row_elements),
+        : rows(round_up(call.locations, kRows)),
+          reduced_rows(round_up(call.locations, kRows > kLanes ? kRows : kLanes)),
+          columns(round_up(call.locations, kLanes)),
+          steps((call.channels + kGroup - 1) / kGroup),
+          row_elements(steps * kGroup),
+          map_elements(rows * row_elements),
           panel_elements(kLanes * row_elements + Microkernel::kPanelTail),
           query_elements(columns / kLanes * panel_elements) {}
   };
@@ -58,7 +62,8 @@ struct VectorScorer {
   static void pack(const ScoringCall& call, std::byte* packed, std::byte* workspace) {
     const Layout layout(call);
     const Packed parts(layout, call);
-    pad_weights(reinterpret_cast<float*>(packed + parts.query_weights), layout.columns, call.query_weights, call.locations);
+    pad_weights(reinterpret_cast<float*>(packed + parts.query_weights), layout.columns, call.query_weights,
+                call.locations);
     pad_weights(reinterpret_cast<float*>(packed + parts.gallery_weights), layout.reduced_rows, call.gallery_weights,
                 call.locations);
     auto* padded = reinterpret_cast<Element*>(workspace);
@@ -77,24 +82,29 @@ struct VectorScorer {
     const Layout layout(call);
     const Packed parts(layout, call);
     const Element* maps[kMapsPerBlock];
-    const bool has_whole_rows = layout.rows == call.locations && layout.row_elements == call.channels;
-    for (int64_t i = 0; i < count; i++) {
-      auto* slot = reinterpret_cast<Element*>(workspace + Workspace(layout).maps) + i * layout.map_elements;
-      maps[i] = Microkernel::reads_in_place(call, has_whole_rows)
-                    ? reinterpret_cast<const Element*>(map_at(call.gallery_maps, first + i, call, sizeof(Element)))
-                    : (Microkernel::read_gallery_map(slot, layout.rows, layout.row_elements, call, first + i), slot);
-    }
+    auto* copies = reinterpret_cast<Element*>(workspace + Workspace(layout).maps);
+    for (int64_t i = 0; i < count; i++)
+      maps[i] = read_map(call, layout, first + i, copies + i * layout.map_elements);
     const auto* queries = reinterpret_cast<const Element*>(packed + parts.queries);
     for (int64_t query = 0; query < call.query_count; query++)
       for (int64_t i = 0; i < count; i++) {
-        const float sum = score_pair(layout, parts, packed, queries + query * layout.query_elements, maps[i], workspace);
-        const float scale =
-            call.format == kInt8 ? call.query_scales[query] * call.gallery_scales[first + i] : 1.0F;
+        const float sum =
+            score_pair(layout, parts, packed, queries + query * layout.query_elements, maps[i], workspace);
+        const float scale = call.format == kInt8 ? call.query_scales[query] * call.gallery_scales[first + i] : 1.0F;
         call.logits[query * call.gallery_count + first + i] = sum * scale + call.bias;
       }
   }
 
  private:
+  // A gallery map as the microkernel takes it: where it lies if it can, else a copy.
+  static const Element* read_map(const ScoringCall& call, const Layout& layout, int64_t index, Element* copy) {
+    const bool has_whole_rows = layout.rows == call.locations && layout.row_elements == call.channels;
+    if (Microkernel::reads_in_place(call, has_whole_rows))
+      return reinterpret_cast<const Element*>(map_at(call.gallery_maps, index, call, sizeof(Element)));
+    Microkernel::read_gallery_map(copy, layout.rows, layout.row_elements, call, index);
+    return copy;
+  }
+
   static float score_pair(const Layout& layout, const Packed& parts, const std::byte* packed, const Element* query,
                           const Element* map, std::byte* workspace) {
     const Workspace offsets(layout);
@@ -116,6 +126,13 @@ struct VectorScorer {
            Microkernel::weigh(row_vectors, gallery_weights, layout.reduced_rows / kLanes);
   }
 
+  // The rows that are next, for the first-level cache. Behind a map's last rows those are mostly the next map's.
+  static void fetch_rows(const Element* rows, int64_t row_elements) {
+    const auto* bytes = reinterpret_cast<const std::byte*>(rows);
+    for (int64_t i = 0; i < kRows * row_elements * static_cast<int64_t>(sizeof(Element)); i += 64)
+      __builtin_prefetch(bytes + i);
+  }
+
   // All rows of a gallery map past `count` panels of the query, from `panel` on.
   template <int count>
   static void pass_rows(const Layout& layout, const Element* query, const Element* map, int64_t panel,
@@ -123,9 +140,11 @@ struct VectorScorer {
     Sums best[count];
     for (int p = 0; p < count; p++) best[p] = Microkernel::lowest();
     for (int64_t row = 0; row < layout.rows; row += kRows) {
+      fetch_rows(map + (row + kRows) * layout.row_elements, layout.row_elements);
       Sums sums[kRows][count];
       Microkernel::template multiply<count>(map + row * layout.row_elements, layout.row_elements,
-                                            query + panel * layout.panel_elements, layout.panel_elements, layout.steps, sums);
+                                            query + panel * layout.panel_elements, layout.panel_elements, layout.steps,
+                                            sums);
 #pragma GCC unroll 16
       for (int p = 0; p < count; p++)
 #pragma GCC unroll 16

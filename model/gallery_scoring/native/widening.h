@@ -52,7 +52,8 @@ struct WidenedMaps {
     const int64_t row_bytes = call.channels * bytes_of(call.format);
     const std::byte* map = map_at(maps, index, call, bytes_of(call.format));
     for (int64_t row = 0; row < row_count; row++)
-      widen_row(rows + row * call.channels, map + (row < call.locations ? row : 0) * row_bytes, call.channels, call.format);
+      widen_row(rows + row * call.channels, map + (row < call.locations ? row : 0) * row_bytes, call.channels,
+                call.format);
   }
 };
 

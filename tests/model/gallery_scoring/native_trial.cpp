@@ -98,9 +98,19 @@ bool try_shape(const Shape& shape, Format format, float mean, int* comparisons) 
     gallery_weights.push_back(weight(generator));
   }
   std::vector<float> logits(shape.queries * shape.gallery), again(logits.size());
-  ScoringCall call{queries.bytes.data(), gallery.bytes.data(), queries.scales.data(), gallery.scales.data(),
-                   query_weights.data(), gallery_weights.data(), logits.data(), shape.queries, shape.gallery,
-                   shape.locations, shape.channels, -1.5F, format};
+  ScoringCall call{queries.bytes.data(),
+                   gallery.bytes.data(),
+                   queries.scales.data(),
+                   gallery.scales.data(),
+                   query_weights.data(),
+                   gallery_weights.data(),
+                   logits.data(),
+                   shape.queries,
+                   shape.gallery,
+                   shape.locations,
+                   shape.channels,
+                   -1.5F,
+                   format};
   for (int32_t kernel = 0; kernel < qaconv_kernel_count(); kernel++) {
     if (!qaconv_kernel_runs_here(kernel) || !qaconv_kernel_takes(kernel, format, shape.channels)) continue;
     std::fill(logits.begin(), logits.end(), NAN);
@@ -127,7 +137,8 @@ int main() {
   for (int32_t kernel = 0; kernel < qaconv_kernel_count(); kernel++)
     if (qaconv_kernel_runs_here(kernel)) names += std::string(" ") + qaconv_kernel_name(kernel);
   // The last two have whole strips of 96 and of 64 locations, read where they lie.
-  const Shape shapes[] = {{1, 1, 1, 1}, {6, 3, 2, 5}, {24, 32, 1, 9}, {50, 100, 1, 3}, {33, 130, 3, 0}, {96, 64, 2, 6}, {64, 128, 1, 9}};
+  const Shape shapes[] = {{1, 1, 1, 1},    {6, 3, 2, 5},   {24, 32, 1, 9}, {50, 100, 1, 3},
+                          {33, 130, 3, 0}, {96, 64, 2, 6}, {64, 128, 1, 9}};
   int comparisons = 0;
   for (const Shape& shape : shapes)
     for (const Format format : {kFloat32, kBfloat16, kInt8})
