@@ -76,5 +76,5 @@ endef
 
 clean:
 	@if [ -e $(VENV) ] && [ ! -e $(BEGUN) ]; then echo "$(VENV) stays: make did not make it"; else rm -rf $(VENV); fi
-	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build qaconv.egg-info
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build qaconv.egg-info model/gallery_scoring/native/*.so
 	find benchmarks demo model service tests training -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,7 +1,5 @@
 """Scoring with the native library: products, both maxima and the head in one pass over the gallery. CPU only."""
 
-from typing import cast
-
 import torch
 from torch import Tensor
 
@@ -137,4 +135,4 @@ class NativeScorer:
 
 
 def _dense(maps: Tensor) -> Tensor:
-    return cast(Tensor, maps.detach().contiguous())
+    return maps.detach().contiguous()

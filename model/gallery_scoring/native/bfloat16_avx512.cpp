@@ -10,7 +10,7 @@ struct Bfloat16Avx512 : Float32Maxima {
   using Element = uint16_t;
   static constexpr int kRows = 8, kPanels = 3, kLanes = 16, kGroup = 2, kPanelTail = 0;
 
-  static void write_panel_tail(Element*, int64_t) {}
+  static void write_panel_tail(Element*, const Element*, int64_t) {}
 
   static bool takes(Format format, int64_t) { return format == kBfloat16; }
 
@@ -31,16 +31,15 @@ struct Bfloat16Avx512 : Float32Maxima {
   }
 
   template <int count>
-  static void multiply(const Element* rows, int64_t row_elements, const Element* panels, int64_t panel_elements,
-                       int64_t steps, Sums (&sums)[kRows][count]) {
+  static void multiply(const Element* rows, int64_t row_elements, const Element* panels, int64_t steps,
+                       Sums (&sums)[kRows][count]) {
 #pragma GCC unroll 8
     for (auto& row : sums)
       for (auto& sum : row) sum = zero();
     for (int64_t step = 0; step < steps; step++) {
       __m512i columns[count];
 #pragma GCC unroll 3
-      for (int p = 0; p < count; p++)
-        columns[p] = _mm512_load_si512(panels + p * panel_elements + step * kLanes * kGroup);
+      for (int p = 0; p < count; p++) columns[p] = _mm512_load_si512(panels + (step * count + p) * kLanes * kGroup);
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; r++) {
         int32_t pair;  // memcpy: a gallery may lie on any even address

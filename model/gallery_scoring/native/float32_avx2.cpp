@@ -10,27 +10,39 @@ struct Float32Avx2 : WidenedMaps {
   using Sums = __m256;
   static constexpr int kRows = 4, kPanels = 3, kLanes = 8, kGroup = 1, kPanelTail = 0;
 
-  static void write_panel_tail(Element*, int64_t) {}
+  static void write_panel_tail(Element*, const Element*, int64_t) {}
 
   static Sums zero() { return _mm256_setzero_ps(); }
   static Sums lowest() { return _mm256_set1_ps(-__builtin_inff()); }
   static Sums maximum(Sums a, Sums b) { return _mm256_max_ps(a, b); }
 
+  // Assembly, both: from intrinsics, GCC reads a column from memory for each of its four products.
+  static __m256 load_column(const float* column) {
+    __m256 loaded;
+    asm("vmovaps %1, %0" : "=x"(loaded) : "m"(*reinterpret_cast<const __m256*>(column)));
+    return loaded;
+  }
+
+  // sum += value · column.
+  static void multiply_add(__m256& sum, __m256 value, __m256 column) {
+    asm("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(value), "x"(column));
+  }
+
   template <int count>
-  static void multiply(const float* rows, int64_t row_elements, const float* panels, int64_t panel_elements,
-                       int64_t steps, Sums (&sums)[kRows][count]) {
+  static void multiply(const float* rows, int64_t row_elements, const float* panels, int64_t steps,
+                       Sums (&sums)[kRows][count]) {
 #pragma GCC unroll 4
     for (auto& row : sums)
       for (auto& sum : row) sum = zero();
     for (int64_t step = 0; step < steps; step++) {
       __m256 columns[count];
 #pragma GCC unroll 3
-      for (int p = 0; p < count; p++) columns[p] = _mm256_load_ps(panels + p * panel_elements + step * kLanes);
+      for (int p = 0; p < count; p++) columns[p] = load_column(panels + (step * count + p) * kLanes);
 #pragma GCC unroll 4
       for (int r = 0; r < kRows; r++) {
         const __m256 value = _mm256_set1_ps(rows[r * row_elements + step]);
 #pragma GCC unroll 3
-        for (int p = 0; p < count; p++) sums[r][p] = _mm256_fmadd_ps(value, columns[p], sums[r][p]);
+        for (int p = 0; p < count; p++) multiply_add(sums[r][p], value, columns[p]);
       }
     }
   }

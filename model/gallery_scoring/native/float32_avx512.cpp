@@ -10,7 +10,7 @@ struct Float32Avx512 : Float32Maxima, WidenedMaps {
   using Element = float;
   static constexpr int kRows = 8, kPanels = 3, kLanes = 16, kGroup = 1, kPanelTail = 0;
 
-  static void write_panel_tail(Element*, int64_t) {}
+  static void write_panel_tail(Element*, const Element*, int64_t) {}
 
   // sum += value · column. Assembly: from intrinsics, GCC keeps sums on the stack although 32 registers hold them all.
   static void multiply_add(__m512& sum, __m512 value, __m512 column) {
@@ -18,15 +18,15 @@ struct Float32Avx512 : Float32Maxima, WidenedMaps {
   }
 
   template <int count>
-  static void multiply(const float* rows, int64_t row_elements, const float* panels, int64_t panel_elements,
-                       int64_t steps, Sums (&sums)[kRows][count]) {
+  static void multiply(const float* rows, int64_t row_elements, const float* panels, int64_t steps,
+                       Sums (&sums)[kRows][count]) {
 #pragma GCC unroll 8
     for (auto& row : sums)
       for (auto& sum : row) sum = zero();
     for (int64_t step = 0; step < steps; step++) {
       __m512 columns[count];
 #pragma GCC unroll 3
-      for (int p = 0; p < count; p++) columns[p] = _mm512_load_ps(panels + p * panel_elements + step * kLanes);
+      for (int p = 0; p < count; p++) columns[p] = _mm512_load_ps(panels + (step * count + p) * kLanes);
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; r++) {
         const __m512 value = _mm512_set1_ps(rows[r * row_elements + step]);

@@ -2,7 +2,7 @@
 // sums. One instruction takes four channels of a gallery location and of sixteen query locations.
 //
 // The instruction multiplies unsigned bytes with signed ones: gallery values are copied 128 larger, and the sums begin
-// at −128 × the sum of the query location's values, which lies behind each panel. Exact up to 2^16 channels.
+// at −128 × the sum of the query location's values, which lies behind the panels. Exact up to 2^16 channels.
 #include "instruction_sets.h"
 #include "maxima_avx512.h"
 #include "vector_scorer.h"
@@ -27,12 +27,11 @@ struct Int8Avx512 : Int32Maxima {
     pad_map(rows, count, row_elements, map_at(call.query_maps, index, call, sizeof(Element)), call);
   }
 
-  static void write_panel_tail(Element* panel, int64_t steps) {
+  static void write_panel_tail(Element* tail, const Element* rows, int64_t row_elements) {
     for (int lane = 0; lane < kLanes; lane++) {
       int32_t begin = 0;
-      for (int64_t step = 0; step < steps; step++)
-        for (int i = 0; i < kGroup; i++) begin -= 128 * panel[(step * kLanes + lane) * kGroup + i];
-      std::memcpy(panel + steps * kLanes * kGroup + lane * sizeof(begin), &begin, sizeof(begin));
+      for (int64_t i = 0; i < row_elements; i++) begin -= 128 * rows[lane * row_elements + i];
+      std::memcpy(tail + lane * sizeof(begin), &begin, sizeof(begin));
     }
   }
 
@@ -42,17 +41,17 @@ struct Int8Avx512 : Int32Maxima {
   }
 
   template <int count>
-  static void multiply(const Element* rows, int64_t row_elements, const Element* panels, int64_t panel_elements,
-                       int64_t steps, Sums (&sums)[kRows][count]) {
+  static void multiply(const Element* rows, int64_t row_elements, const Element* panels, int64_t steps,
+                       Sums (&sums)[kRows][count]) {
 #pragma GCC unroll 8
     for (auto& row : sums)
 #pragma GCC unroll 3
-      for (int p = 0; p < count; p++) row[p] = _mm512_load_si512(panels + p * panel_elements + steps * kLanes * kGroup);
+      for (int p = 0; p < count; p++)
+        row[p] = _mm512_load_si512(panels + steps * count * kLanes * kGroup + p * kPanelTail);
     for (int64_t step = 0; step < steps; step++) {
       __m512i columns[count];
 #pragma GCC unroll 3
-      for (int p = 0; p < count; p++)
-        columns[p] = _mm512_load_si512(panels + p * panel_elements + step * kLanes * kGroup);
+      for (int p = 0; p < count; p++) columns[p] = _mm512_load_si512(panels + (step * count + p) * kLanes * kGroup);
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; r++) {
         int32_t four;

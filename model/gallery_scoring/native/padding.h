@@ -43,12 +43,13 @@ void pad_weights(float* padded, int64_t padded_count, const float* weights, int6
   for (int64_t i = 0; i < padded_count; i++) padded[i] = i < count ? weights[i] : 0.0F;
 }
 
-// [lanes][row_elements] into [step][lane][group]: a load gives `lanes` locations, `group` channels of each.
+// [lanes][row_elements] into [step][lane][group], a step every `step_elements`: a load gives `lanes` locations, `group`
+// channels of each.
 template <int lanes, int group, class Element>
-void pack_panel(Element* packed, const Element* rows, int64_t row_elements) {
-  for (int64_t channel = 0; channel < row_elements; channel += group)
-    for (int64_t lane = 0; lane < lanes; lane++, packed += group)
-      std::memcpy(packed, rows + lane * row_elements + channel, group * sizeof(Element));
+void pack_panel(Element* packed, int64_t step_elements, const Element* rows, int64_t row_elements) {
+  for (int64_t channel = 0; channel < row_elements; channel += group, packed += step_elements)
+    for (int64_t lane = 0; lane < lanes; lane++)
+      std::memcpy(packed + lane * group, rows + lane * row_elements + channel, group * sizeof(Element));
 }
 
 // The functions of a `Scorer` as the table of kernels takes them.

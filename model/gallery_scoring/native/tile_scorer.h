@@ -64,7 +64,7 @@ struct TileScorer {
       const std::byte* map = map_at(call.query_maps, query, call, sizeof(Element));
       pad_map(padded, layout.columns, layout.row_elements, map, call);
       for (int64_t column = 0; column < layout.columns; column += 16, panel += 16 * layout.row_elements)
-        pack_panel<16, kGroup>(panel, padded + column * layout.row_elements, layout.row_elements);
+        pack_panel<16, kGroup>(panel, 16 * kGroup, padded + column * layout.row_elements, layout.row_elements);
     }
   }
 

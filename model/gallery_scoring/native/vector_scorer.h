@@ -70,10 +70,7 @@ struct VectorScorer {
     auto* panels = reinterpret_cast<Element*>(packed + parts.queries);
     for (int64_t query = 0; query < call.query_count; query++) {
       Microkernel::read_query(padded, layout.columns, layout.row_elements, call, query);
-      for (int64_t column = 0; column < layout.columns; column += kLanes, panels += layout.panel_elements) {
-        pack_panel<kLanes, kGroup>(panels, padded + column * layout.row_elements, layout.row_elements);
-        Microkernel::write_panel_tail(panels, layout.steps);
-      }
+      pack_query(layout, panels + query * layout.query_elements, padded);
     }
   }
 
@@ -83,8 +80,7 @@ struct VectorScorer {
     const Packed parts(layout, call);
     const Element* maps[kMapsPerBlock];
     auto* copies = reinterpret_cast<Element*>(workspace + Workspace(layout).maps);
-    for (int64_t i = 0; i < count; i++)
-      maps[i] = read_map(call, layout, first + i, copies + i * layout.map_elements);
+    for (int64_t i = 0; i < count; i++) maps[i] = read_map(call, layout, first + i, copies + i * layout.map_elements);
     const auto* queries = reinterpret_cast<const Element*>(packed + parts.queries);
     for (int64_t query = 0; query < call.query_count; query++)
       for (int64_t i = 0; i < count; i++) {
@@ -96,6 +92,22 @@ struct VectorScorer {
   }
 
  private:
+  // Panels that are read together lie together, step by step, and their tails behind them.
+  static void pack_query(const Layout& layout, Element* packed, const Element* rows) {
+    const int64_t panels = layout.columns / kLanes;
+    for (int64_t first = 0; first < panels; first += kPanels) {
+      const int64_t count = panels - first < kPanels ? panels - first : kPanels;
+      Element* target = packed + first * layout.panel_elements;
+      for (int64_t p = 0; p < count; p++) {
+        const Element* panel_rows = rows + (first + p) * kLanes * layout.row_elements;
+        pack_panel<kLanes, kGroup>(target + p * kLanes * kGroup, count * kLanes * kGroup, panel_rows,
+                                   layout.row_elements);
+        Element* tail = target + count * kLanes * layout.row_elements + p * Microkernel::kPanelTail;
+        Microkernel::write_panel_tail(tail, panel_rows, layout.row_elements);
+      }
+    }
+  }
+
   // A gallery map as the microkernel takes it: where it lies if it can, else a copy.
   static const Element* read_map(const ScoringCall& call, const Layout& layout, int64_t index, Element* copy) {
     const bool has_whole_rows = layout.rows == call.locations && layout.row_elements == call.channels;
@@ -126,29 +138,24 @@ struct VectorScorer {
            Microkernel::weigh(row_vectors, gallery_weights, layout.reduced_rows / kLanes);
   }
 
-  // The rows that are next, for the first-level cache. Behind a map's last rows those are mostly the next map's.
-  static void fetch_rows(const Element* rows, int64_t row_elements) {
-    const auto* bytes = reinterpret_cast<const std::byte*>(rows);
-    for (int64_t i = 0; i < kRows * row_elements * static_cast<int64_t>(sizeof(Element)); i += 64)
-      __builtin_prefetch(bytes + i);
-  }
-
-  // All rows of a gallery map past `count` panels of the query, from `panel` on.
+  // All rows of a gallery map past `count` panels of the query, from `panel` on. Not inlined: it needs all registers.
   template <int count>
-  static void pass_rows(const Layout& layout, const Element* query, const Element* map, int64_t panel,
-                        Sums* column_maxima, Sums* row_vectors) {
-    Sums best[count];
+  [[gnu::noinline]] static void pass_rows(const Layout& layout, const Element* query, const Element* map, int64_t panel,
+                                          Sums* column_maxima, Sums* row_vectors) {
+    // In memory and not in a variable: AVX2's registers are all needed for the product.
+    Sums* best = column_maxima + panel;
     for (int p = 0; p < count; p++) best[p] = Microkernel::lowest();
     for (int64_t row = 0; row < layout.rows; row += kRows) {
-      fetch_rows(map + (row + kRows) * layout.row_elements, layout.row_elements);
       Sums sums[kRows][count];
       Microkernel::template multiply<count>(map + row * layout.row_elements, layout.row_elements,
-                                            query + panel * layout.panel_elements, layout.panel_elements, layout.steps,
-                                            sums);
+                                            query + panel * layout.panel_elements, layout.steps, sums);
 #pragma GCC unroll 16
-      for (int p = 0; p < count; p++)
+      for (int p = 0; p < count; p++) {
+        Sums vector = best[p];
 #pragma GCC unroll 16
-        for (int r = 0; r < kRows; r++) best[p] = Microkernel::maximum(best[p], sums[r][p]);
+        for (int r = 0; r < kRows; r++) vector = Microkernel::maximum(vector, sums[r][p]);
+        best[p] = vector;
+      }
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; r++) {
         Sums vector = sums[r][0];
@@ -157,7 +164,6 @@ struct VectorScorer {
         row_vectors[row + r] = panel == 0 ? vector : Microkernel::maximum(row_vectors[row + r], vector);
       }
     }
-    for (int p = 0; p < count; p++) column_maxima[panel + p] = best[p];
   }
 };
 

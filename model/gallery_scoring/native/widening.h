@@ -10,10 +10,14 @@ namespace {
 inline __m256 widen_eight(const std::byte* values, Format format) {
   const auto* halves = reinterpret_cast<const __m128i_u*>(values);
   switch (format) {
-    case kFloat32: return _mm256_loadu_ps(reinterpret_cast<const float*>(values));
-    case kFloat16: return _mm256_cvtph_ps(_mm_loadu_si128(halves));
-    case kBfloat16: return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(halves)), 16));
-    default: return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadu_si64(values)));
+    case kFloat32:
+      return _mm256_loadu_ps(reinterpret_cast<const float*>(values));
+    case kFloat16:
+      return _mm256_cvtph_ps(_mm_loadu_si128(halves));
+    case kBfloat16:
+      return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(halves)), 16));
+    default:
+      return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadu_si64(values)));
   }
 }
 
