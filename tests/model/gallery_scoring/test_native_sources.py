@@ -1,5 +1,6 @@
 """The native sources compiled anew: under sanitizers, with emulated tiles, and where they cannot be compiled."""
 
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -18,9 +19,14 @@ def test_every_kernel_is_right_and_reads_nothing_it_should_not(tmp_path: Path) -
     try:
         compile_library(program, [*SANITIZERS, "-DQACONV_EMULATE_TILES"], source)
     except NativeBuildError as reason:
-        pytest.skip(f"no compiler with sanitizers here: {str(reason)[:200]}")
+        # Not for an error in the sources.
+        if not any(words in str(reason) for words in ("no C++ compiler", "is for x86-64", "asan", "ubsan")):
+            raise
+        pytest.skip(f"no compiler with sanitizers here: {str(reason)[-200:]}")
 
-    result = subprocess.run([program], capture_output=True, text=True, check=False, timeout=250)
+    # Leaks are looked for with ptrace, which containers may forbid.
+    environment = os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}
+    result = subprocess.run([program], capture_output=True, text=True, check=False, timeout=250, env=environment)
 
     assert result.returncode == 0, result.stdout + result.stderr
     assert "logits are right with" in result.stdout
