@@ -10,6 +10,10 @@ FROM python:3.12-slim AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1
+# For the native scorer, which needs no compiler where it runs.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends g++ \
+    && rm -rf /var/lib/apt/lists/*
 RUN python -m venv /opt/qaconv
 WORKDIR /source
 
@@ -17,6 +21,7 @@ WORKDIR /source
 COPY pyproject.toml constraints.txt LICENSE ./
 RUN /opt/qaconv/bin/pip install --constraint constraints.txt .
 
+COPY setup.py ./
 COPY model ./model
 COPY service ./service
 COPY training ./training

@@ -47,7 +47,7 @@ environment: $(INSTALLED)
 
 # Without the stamp, whatever is there is half an environment (an interrupted installation): begin anew. With a stamp
 # that is out of date, bring the environment up to date; should that be interrupted, the stamp is gone already.
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt setup.py $(wildcard model/gallery_scoring/native/*.cpp model/gallery_scoring/native/*.h) model/gallery_scoring/native/compile_library.py
 	@if [ -e $@ ]; then rm -f $@; else $(CREATE_ENVIRONMENT); fi
 	$(VENV)/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev,training]'
 	@touch $@
@@ -76,5 +76,5 @@ endef
 
 clean:
 	@if [ -e $(VENV) ] && [ ! -e $(BEGUN) ]; then echo "$(VENV) stays: make did not make it"; else rm -rf $(VENV); fi
-	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build qaconv.egg-info
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build qaconv.egg-info model/gallery_scoring/native/*.so
 	find benchmarks demo model service tests training -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

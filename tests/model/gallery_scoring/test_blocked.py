@@ -145,6 +145,34 @@ def test_equal_maps_score_exactly_alike_wherever_they_lie(
     assert len(scores.unique()) == 1
 
 
+@pytest.mark.parametrize("signs", ["all", "negative", "a query's negative", "a detection's negative", "zeros"])
+def test_maxima_of_bfloat16_are_exact_whatever_their_sign(signs: str) -> None:
+    similarities = torch.randn(3, 20, 12, generator=torch.Generator().manual_seed(0)).bfloat16()
+    if signs == "negative":
+        similarities = -similarities.abs()
+    if signs == "a query's negative":
+        similarities[1, :, 4] = -similarities[1, :, 4].abs()
+    if signs == "a detection's negative":
+        similarities[2, 7] = -similarities[2, 7].abs()
+    if signs == "zeros":
+        similarities = -0.0 * similarities.abs()
+
+    of_queries, of_gallery = blocked._take_maxima(similarities)
+
+    assert torch.equal(of_queries.float(), similarities.float().amax(dim=1))
+    assert torch.equal(of_gallery.float(), similarities.float().amax(dim=2))
+
+
+@pytest.mark.parametrize("compute", [torch.float32, torch.bfloat16])
+def test_a_nan_reaches_its_own_logits_alone(compute: torch.dtype) -> None:
+    scorer = BlockedScorer(build(6, 4), compute)
+    maps = position_major(draw_independent(9, 6, 4, channels=16, seed=1)).to(compute)
+    maps[5, 3, 2] = float("nan")
+    found = scorer.score(maps[:2], maps).isnan()
+    assert found[:, 5].all()
+    assert found.sum() == 2
+
+
 def test_the_whole_gallery_s_similarities_are_never_held() -> None:
     matcher = build(24, 8)
     maps = position_major(draw_independent(200, 24, 8, channels=16, seed=0)).bfloat16()
