@@ -1,0 +1,44 @@
+"""Feature maps as int8, symmetric, with one scale for each map: half the memory of float16.
+
+A scale for each location would lower the error by a third, but then similarities have to be scaled before their
+maxima are taken: three more operations on each where there are two, and AMX waits for those already. The scores are for
+finding the best candidates, whose exact scores are computed afterwards. On the maps of a crowd, 600 of 192 × 128
+(tests/reference/crowd_maps.py), logits are off by 0.13 % of their spread over the gallery in the mean square, by 0.09 %
+with a scale for each location and by 0.03 % with bfloat16; the first ten are those of float64 every time.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_LARGEST = 127
+
+
+@dataclass(frozen=True, slots=True)
+class Int8Maps:
+    """Maps that lie position-major.
+
+    Attributes:
+        values: int8 [n, hw, d], from −127 to 127.
+        scales: float32 [n]; a map is its values times its scale.
+    """
+
+    values: Tensor
+    scales: Tensor
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def dequantise(self) -> Tensor:
+        """The maps that these stand for, float32 [n, hw, d]."""
+        return self.values.float() * self.scales[:, None, None]
+
+
+def quantise(maps: Tensor) -> Int8Maps:
+    """Rounds maps [n, hw, d] of any floating dtype to the nearest of 255 steps; finite values only."""
+    largest = maps.float().abs().amax(dim=(1, 2))
+    # A map of zeros alone, as one that was wiped, keeps a scale that can be divided by.
+    scales = torch.where(largest > 0, largest / _LARGEST, 1.0)
+    values = (maps.float() / scales[:, None, None]).round().clamp(-_LARGEST, _LARGEST)
+    return Int8Maps(values.to(torch.int8), scales)
