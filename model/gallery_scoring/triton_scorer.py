@@ -8,9 +8,9 @@ from torch import Tensor
 from model.gallery_scoring.int8_maps import Int8Maps
 from model.gallery_scoring.interface import FoldedMatcher
 from model.gallery_scoring.triton_kernel import score_pairs
-from model.gallery_scoring.triton_tiling import Tiling, padded
+from model.gallery_scoring.triton_tiling import ROWS_OF_A_DETECTION, Tiling, padded
 
-_DTYPES = (torch.float16, torch.bfloat16, torch.int8)
+_FLOATING = (torch.float16, torch.bfloat16)
 # A program begins by reading its query, as much as one detection: not more than a 64th of its work. Fewer detections
 # where that would leave some multiprocessors idle at the end: each is to have this many programs, one after the other.
 _MOST_DETECTIONS_PER_PROGRAM = 64
@@ -48,6 +48,7 @@ class TritonScorer:
         Raises:
             ValueError: maps of other shapes than the matcher's, of two dtypes or of one that is not taken.
         """
+        self._check(query_maps, gallery_maps, _FLOATING)
         return self._score(query_maps, gallery_maps, self._bias)
 
     def score_int8(self, queries: Int8Maps, gallery: Int8Maps) -> Tensor:
@@ -56,23 +57,29 @@ class TritonScorer:
         Raises:
             ValueError: as `score`.
         """
+        self._check(queries.values, gallery.values, (torch.int8,))
         sums = self._score(queries.values, gallery.values, 0.0)
         return sums.mul_(gallery.scales).mul_(queries.scales[:, None]).add_(self._bias)
 
     def _score(self, query_maps: Tensor, gallery_maps: Tensor, bias: float) -> Tensor:
-        self._check(query_maps, gallery_maps)
+        detections, group = len(gallery_maps), self._tiling.group
+        if 0 < detections < group:
+            # The kernel scores whole groups.
+            gallery_maps = torch.cat([gallery_maps, gallery_maps[-1:].expand(group - detections, -1, -1)])
         logits = torch.empty(len(query_maps), len(gallery_maps), device=gallery_maps.device)
         if logits.numel():
             # Triton launches on the current device.
             with torch.cuda.device(gallery_maps.device) if gallery_maps.is_cuda else nullcontext():
                 self._launch(query_maps.contiguous(), gallery_maps.contiguous(), logits, bias)
-        return logits
+        return logits[:, :detections]
 
     def _launch(self, query_maps: Tensor, gallery_maps: Tensor, logits: Tensor, bias: float) -> None:
         queries, detections = logits.shape
-        per_program = min(max(1, queries * detections // self._programs), _MOST_DETECTIONS_PER_PROGRAM)
+        group = self._tiling.group
+        groups = -(-detections // group)
+        per_program = min(max(1, queries * groups // self._programs), _MOST_DETECTIONS_PER_PROGRAM // group)
         channels = gallery_maps.shape[2]
-        score_pairs[queries * -(-detections // per_program),](
+        score_pairs[queries * -(-groups // per_program),](
             query_maps,
             gallery_maps,
             self._query_weights,
@@ -87,20 +94,22 @@ class TritonScorer:
             PADDED_CHANNELS=padded(channels),
             PART=self._tiling.part,
             PARTS=self._tiling.parts(self._locations),
-            TILE=self._tiling.tile,
+            GROUP=group,
+            ROWS=ROWS_OF_A_DETECTION,
             STAGES=self._tiling.stages,
             num_warps=self._tiling.warps,
         )
 
-    def _check(self, query_maps: Tensor, gallery_maps: Tensor) -> None:
+    def _check(self, query_maps: Tensor, gallery_maps: Tensor, dtypes: tuple[torch.dtype, ...]) -> None:
         for name, maps in (("query", query_maps), ("gallery", gallery_maps)):
             expected = (self._locations, gallery_maps.shape[-1])
             if maps.dim() != 3 or maps.shape[1:] != expected:
                 raise ValueError(
                     f"{name} maps of shape {tuple(maps.shape)}, expected [n, {expected[0]}, {expected[1]}]"
                 )
-            if maps.dtype not in _DTYPES or maps.dtype != gallery_maps.dtype or maps.device != gallery_maps.device:
+            if maps.dtype not in dtypes or maps.dtype != gallery_maps.dtype or maps.device != gallery_maps.device:
+                allowed = " or ".join(str(dtype).removeprefix("torch.") for dtype in dtypes)
                 raise ValueError(
                     f"{name} maps are {maps.dtype} on {maps.device}, the gallery's {gallery_maps.dtype} on "
-                    f"{gallery_maps.device}; expected the same device and dtype: float16, bfloat16 or int8"
+                    f"{gallery_maps.device}; expected the same device and the same dtype: {allowed}"
                 )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 _KIBIBYTE = 1024
+ROWS_OF_A_DETECTION = 16
 # What the compiler takes for sums over warps: 0.8 KiB with 4 warps, 32.5 with 8, which share a row (ptxas 13.0, sm_90).
 _SCRATCH_BYTES_PER_WARP = 4160
 
@@ -19,13 +20,14 @@ class Tiling:
 
     Attributes:
         part: locations of the query whose maxima are kept together; a power of two from 16.
-        tile: locations of the gallery in one product; a power of two from 16, from 64 for the instructions of sm_90.
+        group: detections of which a product has sixteen locations each; a power of two, from 4 for the instructions of
+            sm_90.
         warps: of 32 threads, in a program; a power of two.
         stages: tiles of the gallery that are under way or in use.
     """
 
     part: int
-    tile: int
+    group: int
     warps: int
     stages: int
 
@@ -36,7 +38,7 @@ class Tiling:
     def shared_memory_bytes(self, locations: int, channels: int, element_bytes: int) -> int:
         """What a program takes at most: the query, the tiles, and what the compiler adds for sums."""
         row_bytes = padded(channels) * element_bytes
-        rows = self.parts(locations) * self.part + self.stages * self.tile
+        rows = self.parts(locations) * self.part + self.stages * self.group * ROWS_OF_A_DETECTION
         return rows * row_bytes + self.warps * _SCRATCH_BYTES_PER_WARP
 
 
@@ -53,10 +55,10 @@ def next_power_of_two(count: int) -> int:
 # By compute capability and bytes of a number; all are estimates. (8, 0): A100; (8, 6): A10, RTX 3090; (8, 9): L4, L40S,
 # RTX 4090; (9, 0): H100, H200.
 _TILINGS: Mapping[tuple[int, int], Mapping[int, Tiling]] = {
-    (8, 0): {2: Tiling(64, 32, 4, 3), 1: Tiling(64, 32, 4, 4)},
-    (8, 6): {2: Tiling(64, 32, 4, 2), 1: Tiling(64, 32, 4, 3)},
-    (8, 9): {2: Tiling(64, 32, 4, 2), 1: Tiling(64, 32, 4, 3)},
-    (9, 0): {2: Tiling(64, 64, 4, 3), 1: Tiling(64, 64, 4, 4)},
+    (8, 0): {2: Tiling(64, 2, 4, 3), 1: Tiling(64, 2, 4, 4)},
+    (8, 6): {2: Tiling(64, 2, 4, 2), 1: Tiling(64, 2, 4, 3)},
+    (8, 9): {2: Tiling(64, 2, 4, 2), 1: Tiling(64, 2, 4, 3)},
+    (9, 0): {2: Tiling(64, 4, 4, 3), 1: Tiling(64, 4, 4, 4)},
 }
 # The most that one program can have (CUDA C++ Programming Guide, "Technical Specifications per Compute Capability").
 _SHARED_MEMORY_BYTES: Mapping[tuple[int, int], int] = {

@@ -23,7 +23,7 @@ from reference.query_adaptive_convolution import logit
 from reference.trained_head import head_of_loops, train_head
 
 torch.set_num_threads(1)
-TILING = Tiling(part=16, tile=16, warps=4, stages=2)
+TILING = Tiling(part=16, group=2, warps=4, stages=2)
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Shape:
 
 
 SHAPES = [
-    pytest.param(Shape(4, 4, 32), id="one part, one tile"),
+    pytest.param(Shape(4, 4, 32), id="one part"),
     pytest.param(Shape(8, 4, 32), id="two parts in one product"),
     pytest.param(Shape(6, 8, 32), id="three parts in two products"),
-    pytest.param(Shape(1, 7, 32), id="fewer locations than a tile"),
+    pytest.param(Shape(1, 7, 32), id="fewer locations than sixteen"),
     pytest.param(Shape(5, 7, 20), id="neither locations nor channels divide"),
-    pytest.param(Shape(5, 4, 16, Tiling(part=32, tile=16, warps=4, stages=1)), id="a part wider than a tile"),
-    pytest.param(Shape(3, 6, 33, Tiling(part=16, tile=32, warps=4, stages=3)), id="a tile wider than a part"),
+    pytest.param(Shape(5, 4, 16, Tiling(part=32, group=1, warps=4, stages=1)), id="groups of one"),
+    pytest.param(Shape(3, 6, 33, Tiling(part=16, group=4, warps=4, stages=3)), id="fewer detections than a group"),
 ]
 
 
@@ -115,3 +115,26 @@ def test_no_detections_have_no_scores() -> None:
     shape = Shape(4, 4, 32)
     scorer = TritonScorer(shape.build()[1], shape.tiling, multiprocessors=1)
     assert scorer.score(position_major(shape.draw(2, seed=1)), torch.empty(0, 16, 32).half()).shape == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("queries", "gallery", "message"),
+    [
+        (torch.zeros(1, 16, 32), torch.zeros(2, 16, 32), "torch.float32 .* float16 or bfloat16"),
+        (torch.zeros(1, 16, 32).half(), torch.zeros(2, 16, 32).bfloat16(), "query maps are torch.float16"),
+        (torch.zeros(1, 16, 32).char(), torch.zeros(2, 16, 32).char(), "torch.int8 .* float16 or bfloat16"),
+        (torch.zeros(1, 16, 32).half(), torch.zeros(2, 15, 32).half(), r"gallery maps of shape \(2, 15, 32\)"),
+        (torch.zeros(1, 16, 31).half(), torch.zeros(2, 16, 32).half(), r"expected \[n, 16, 32\]"),
+    ],
+)
+def test_maps_that_do_not_fit_are_refused(queries: Tensor, gallery: Tensor, message: str) -> None:
+    shape = Shape(4, 4, 32)
+    with pytest.raises(ValueError, match=message):
+        TritonScorer(shape.build()[1], shape.tiling, multiprocessors=1).score(queries, gallery)
+
+
+def test_patches_are_refused() -> None:
+    config = ModelConfig(input_height=64, input_width=64, kernel_size=3)
+    matcher = FoldedMatcher.of(QueryAdaptiveConvolution(config), config, "cpu")
+    with pytest.raises(ValueError, match="kernel_size 3"):
+        TritonScorer(matcher, TILING, multiprocessors=1)
