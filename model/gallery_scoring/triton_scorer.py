@@ -1,5 +1,6 @@
 """Scoring on a GPU with the Triton kernel: one launch for all queries and the whole gallery."""
 
+import math
 from contextlib import nullcontext
 
 import torch
@@ -11,10 +12,10 @@ from model.gallery_scoring.triton_kernel import score_pairs
 from model.gallery_scoring.triton_tiling import ROWS_OF_A_DETECTION, Tiling, padded
 
 _FLOATING = (torch.float16, torch.bfloat16)
-# A program begins by reading its query, as much as one detection: not more than a 64th of its work. Fewer detections
-# where that would leave some multiprocessors idle at the end: each is to have this many programs, one after the other.
+# A program begins by reading its query, as much as one detection: at most a 64th of its work where there is enough.
 _MOST_DETECTIONS_PER_PROGRAM = 64
-_PROGRAMS_PER_MULTIPROCESSOR = 16
+# What registers and shared memory allow with every tiling of the table (tests/model/gallery_scoring).
+_PROGRAMS_AT_ONCE_ON_A_MULTIPROCESSOR = 2
 
 
 class TritonScorer:
@@ -40,7 +41,7 @@ class TritonScorer:
         self._gallery_weights = matcher.head.gallery_weights.detach().float().contiguous()
         self._bias = matcher.head.bias
         self._tiling = tiling
-        self._programs = _PROGRAMS_PER_MULTIPROCESSOR * multiprocessors
+        self._programs_at_once = _PROGRAMS_AT_ONCE_ON_A_MULTIPROCESSOR * multiprocessors
 
     def score(self, query_maps: Tensor, gallery_maps: Tensor) -> Tensor:
         """See `GalleryScorer.score`; float16 or bfloat16.
@@ -76,10 +77,10 @@ class TritonScorer:
     def _launch(self, query_maps: Tensor, gallery_maps: Tensor, logits: Tensor, bias: float) -> None:
         queries, detections = logits.shape
         group = self._tiling.group
-        groups = -(-detections // group)
-        per_program = min(max(1, queries * groups // self._programs), _MOST_DETECTIONS_PER_PROGRAM // group)
+        groups = math.ceil(detections / group)
+        per_program = self._groups_per_program(queries * groups)
         channels = gallery_maps.shape[2]
-        score_pairs[queries * -(-groups // per_program),](
+        score_pairs[queries * math.ceil(groups / per_program),](
             query_maps,
             gallery_maps,
             self._query_weights,
@@ -99,6 +100,12 @@ class TritonScorer:
             STAGES=self._tiling.stages,
             num_warps=self._tiling.warps,
         )
+
+    def _groups_per_program(self, groups: int) -> int:
+        """So many that the last programs end together, however few there are."""
+        most = max(1, _MOST_DETECTIONS_PER_PROGRAM // self._tiling.group)
+        rounds = math.ceil(groups / (self._programs_at_once * most))
+        return math.ceil(groups / (self._programs_at_once * rounds))
 
     def _check(self, query_maps: Tensor, gallery_maps: Tensor, dtypes: tuple[torch.dtype, ...]) -> None:
         for name, maps in (("query", query_maps), ("gallery", gallery_maps)):

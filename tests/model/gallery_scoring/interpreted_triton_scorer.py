@@ -104,11 +104,26 @@ def test_maxima_below_zero_are_not_lost_to_padding(height: int) -> None:
 def test_equal_maps_score_exactly_alike_wherever_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
     shape = Shape(5, 4, 20)
     scorer = TritonScorer(shape.build()[1], shape.tiling, multiprocessors=1)
-    monkeypatch.setattr(scorer, "_programs", 3)  # the last of them has fewer detections than the others
+    monkeypatch.setattr(scorer, "_programs_at_once", 3)  # the last of them has fewer detections than the others
     query, same = position_major(shape.draw(1, seed=1)), position_major(shape.draw(1, seed=2))
     scores = torch.cat([scorer.score(query, same.expand(count, -1, -1)) for count in (7, 1)], dim=1)
     assert scores.shape == (1, 8)
     assert len(scores.unique()) == 1
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        pytest.param(1, 1, id="one"),
+        pytest.param(264, 1, id="one each"),
+        pytest.param(1024, 4, id="one round of 256"),
+        pytest.param(5000, 10, id="two rounds of 250, not one of 264 and one of 49"),
+        pytest.param(250_000, 16, id="sixteen are 64 detections"),
+    ],
+)
+def test_programs_end_together(groups: int, expected: int) -> None:
+    shape = Shape(4, 4, 32, Tiling(part=16, group=4, warps=4, stages=2))
+    assert TritonScorer(shape.build()[1], shape.tiling, multiprocessors=132)._groups_per_program(groups) == expected
 
 
 def test_no_detections_have_no_scores() -> None:
