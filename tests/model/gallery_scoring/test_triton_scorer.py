@@ -30,6 +30,7 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA d
 
 @needs_triton
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # seven seconds of a core, on a crowded one minutes
 def test_under_the_interpreter(tmp_path: Path) -> None:
     # Triton asks once, when it is imported, whether to interpret: this process may have it compiled already.
     environment = {**os.environ, "TRITON_INTERPRET": "1", "TRITON_CACHE_DIR": str(tmp_path)}
