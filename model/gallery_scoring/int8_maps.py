@@ -2,9 +2,10 @@
 
 A scale for each location would lower the error by a third, but then similarities have to be scaled before their
 maxima are taken: three more operations on each where there are two, and AMX waits for those already. The scores are for
-finding the best candidates, whose exact scores are computed afterwards. On the maps of a crowd, 600 of 192 × 128
-(tests/reference/crowd_maps.py), logits are off by 0.13 % of their spread over the gallery in the mean square, by 0.09 %
-with a scale for each location and by 0.03 % with bfloat16; the first ten are those of float64 every time.
+finding the best candidates, whose exact scores are computed afterwards. Measured, the root of the mean square of the
+logits' errors beside float64, in percent of their spread over the gallery, with a scale for each map, one for each
+location, and with bfloat16: 0.29, 0.19, 0.07 for 192 drawn crops and the shipped checkpoint; 0.13, 0.09, 0.03 for the
+maps of a crowd (tests/reference/crowd_maps.py). The first ten were those of float64 every time.
 """
 
 from dataclasses import dataclass

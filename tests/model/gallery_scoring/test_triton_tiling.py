@@ -55,7 +55,7 @@ def test_every_card_of_the_table_takes_the_maps_of_both_checkpoints(
 
 def test_shared_memory_is_the_query_s_and_the_tiles_and_some_for_sums() -> None:
     tiling = Tiling(part=64, group=4, warps=4, stages=3)
-    assert tiling.shared_memory_bytes(192, 100, 2) == (192 + 3 * 64) * 128 * 2 + 4 * 4160
+    assert tiling.shared_memory_bytes(192, 100, 2) == (192 + 3 * 64) * 128 * 2 + 4 * 1152
 
 
 @pytest.mark.parametrize(("channels", "expected"), [(1, 32), (32, 32), (33, 64), (100, 128), (128, 128), (129, 256)])
