@@ -1,0 +1,99 @@
+"""Which scorer a CUDA device gets: the Triton kernel where it is there and right, else blocks of plain torch."""
+
+import logging
+
+import torch
+from torch.nn import functional
+
+from model.gallery_scoring.blocked import BlockedScorer
+from model.gallery_scoring.float32_reference import Float32ReferenceScorer
+from model.gallery_scoring.interface import FoldedMatcher, GalleryScorer
+from model.gallery_scoring.triton_tiling import choose_tiling
+
+try:
+    from model.gallery_scoring.triton_scorer import TritonScorer
+except ImportError:  # torch brings Triton on Linux alone
+    IS_TRITON_INSTALLED = False
+else:
+    IS_TRITON_INSTALLED = True
+
+logger = logging.getLogger(__name__)
+
+_SEED = 1904
+_QUERIES, _DETECTIONS = 3, 70
+# A maximum is a cosine of at most 1, of products that are exact in float32: only their sum is rounded.
+_TOLERANCE_OF_A_MAXIMUM = 1e-4
+
+
+class UnusableKernelError(Exception):
+    """Why the Triton kernel cannot score some maps on some device."""
+
+
+def choose_cuda_scorer(
+    matcher: FoldedMatcher, channels: int, dtype: torch.dtype, device: torch.device
+) -> GalleryScorer:
+    """The Triton scorer if it takes these maps and scores some of them right; the log says which scorer, and why.
+
+    Compiles the kernel: some seconds, once for a machine.
+
+    Args:
+        matcher: its head lies on the device.
+        channels: d.
+        dtype: in which maps are stored and multiplied, from `choose_precision`.
+        device: a CUDA device.
+    """
+    try:
+        scorer = make_triton_scorer(matcher, channels, dtype, device)
+        _check(scorer, matcher, channels, dtype, device)
+    except UnusableKernelError as reason:
+        logger.warning("scoring on %s with plain torch, several times slower: %s", device, reason)
+        return BlockedScorer(matcher, dtype)
+    logger.info("scoring on %s with the Triton kernel", device)
+    return scorer
+
+
+def make_triton_scorer(
+    matcher: FoldedMatcher, channels: int, dtype: torch.dtype, device: torch.device
+) -> "TritonScorer":
+    """The Triton scorer for maps [hw, d] of a dtype on a CUDA device.
+
+    Raises:
+        UnusableKernelError: Triton is not installed, or the kernel does not take such maps on this card.
+    """
+    if not IS_TRITON_INSTALLED:
+        raise UnusableKernelError("Triton is not installed: pip install triton")
+    if matcher.kernel_size != 1 or dtype not in {torch.float16, torch.bfloat16, torch.int8}:
+        raise UnusableKernelError(
+            f"it takes kernel_size 1 and float16, bfloat16 or int8 maps, not {matcher.kernel_size} and {dtype}"
+        )
+    locations = matcher.map_height * matcher.map_width
+    capability = torch.cuda.get_device_capability(device)
+    tiling = choose_tiling(capability, locations, channels, dtype.itemsize)
+    if tiling is None:
+        raise UnusableKernelError(f"no tiling for maps [{locations}, {channels}] on compute capability {capability}")
+    return TritonScorer(matcher, tiling, torch.cuda.get_device_properties(device).multi_processor_count)
+
+
+def _check(
+    scorer: GalleryScorer, matcher: FoldedMatcher, channels: int, dtype: torch.dtype, device: torch.device
+) -> None:
+    """Compares some scores with the reference's.
+
+    Raises:
+        UnusableKernelError: they differ, or there are none: no C compiler for the launcher, too little shared memory, a
+            driver that is too old.
+    """
+    shape = (_QUERIES + _DETECTIONS, matcher.map_height * matcher.map_width, channels)
+    maps = functional.normalize(torch.randn(shape, generator=torch.Generator().manual_seed(_SEED)), dim=-1)
+    stored = maps.to(device, dtype)
+    with torch.inference_mode():
+        try:
+            found = scorer.score(stored[:_QUERIES], stored[_QUERIES:])
+        except Exception as error:  # whatever Triton, the compilers and the driver raise
+            raise UnusableKernelError(f"the kernel does not run: {type(error).__name__}: {error}") from error
+        expected = Float32ReferenceScorer(matcher).score(stored[:_QUERIES], stored[_QUERIES:])
+    weight = float(matcher.head.query_weights.abs().sum() + matcher.head.gallery_weights.abs().sum())
+    largest = float((found - expected).abs().max())
+    # So written that NaN is wrong too.
+    if not largest <= _TOLERANCE_OF_A_MAXIMUM * weight:
+        raise UnusableKernelError(f"the kernel's logits are off by {largest}")
