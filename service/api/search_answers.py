@@ -12,7 +12,7 @@ from service.search.search_records import LiftingReport, Match, PivotReport, Que
 
 
 class QueryAnswer(BaseModel):
-    """The query, as the service understood it."""
+    """The query, as the service understood it; with `bootstrap` camera and time are those that were used."""
 
     detection_id: str | None
     camera_id: str | None
@@ -50,6 +50,9 @@ class LiftingAnswer(BaseModel):
 
     applied: bool
     reason: str | None = Field(description="Why it was not applied: `off` or `no_camera_or_time`; null where it was.")
+    stand_in: str | None = Field(
+        description="With `bootstrap`, the match whose camera and time were taken for the query's; else null."
+    )
     tau_seconds: float
     sigma_seconds: float
     num_pivots: int
@@ -123,6 +126,7 @@ def _describe_lifting(lifting: LiftingReport) -> LiftingAnswer:
     return LiftingAnswer(
         applied=lifting.applied,
         reason=lifting.reason,
+        stand_in=lifting.stand_in,
         tau_seconds=lifting.parameters.tau_seconds,
         sigma_seconds=lifting.parameters.sigma_seconds,
         num_pivots=lifting.parameters.num_pivots,

@@ -38,7 +38,7 @@ class SearchForm(Form):
         default=None, allow_inf_nan=False, description="Matches with a lower final score are left out."
     )
     temporal_lifting: Literal["auto", "on", "off", "bootstrap"] = Field(
-        default="auto", description="`on` needs camera and time; `bootstrap` is not supported yet."
+        default="auto", description="`on` needs camera and time; `bootstrap` takes what is missing from the best match."
     )
     tau_seconds: Number = Field(default=100, gt=0, le=_MAX_SECONDS, allow_inf_nan=False, description="τ of the paper.")
     sigma_seconds: Number = Field(
@@ -54,13 +54,6 @@ class SearchForm(Form):
         default=0.5, ge=-1, le=1, allow_inf_nan=False, description="Lowest cosine similarity of a correspondence."
     )
     include_pivots: bool = Field(default=False, description="Whether the pivots of temporal lifting are listed.")
-
-    @field_validator("temporal_lifting")
-    @classmethod
-    def _refuse_bootstrap(cls, value: str) -> str:
-        if value == "bootstrap":
-            raise PydanticCustomError("rule", "bootstrap is not supported yet: send auto, on or off")
-        return value
 
     @field_validator("rerank")
     @classmethod
@@ -84,7 +77,6 @@ class SearchForm(Form):
         candidates = CandidateFilter(
             frozenset(self.camera_ids), frozenset(self.exclude_camera_ids), self.time_from, self.time_to
         )
-        assert self.temporal_lifting != "bootstrap"
         return SearchQuery(
             image=None if self.image is None else self.image.content,
             detection_id=self.detection_id,

@@ -79,6 +79,7 @@ class AuditedAnswer:
 
     Attributes:
         nearby: the detections that were named as near the query.
+        stand_in: the detection whose camera and time were taken for the query's.
         pivots: how many pivots were listed; not which, for they can be as many as the gallery.
     """
 
@@ -86,6 +87,7 @@ class AuditedAnswer:
     candidates: int
     lifting_applied: bool
     nearby: tuple[str, ...]
+    stand_in: str | None
     pivots: int
     matches: tuple[AuditedMatch, ...]
 

@@ -77,6 +77,7 @@ def _describe_answer(result: SearchResult) -> AuditedAnswer:
         candidates=result.num_candidates,
         lifting_applied=result.lifting.applied,
         nearby=result.lifting.nearby,
+        stand_in=result.lifting.stand_in,
         pivots=len(result.lifting.pivots),
         matches=tuple(AuditedMatch(match.metadata.detection_id, match.score) for match in result.matches),
     )

@@ -21,8 +21,9 @@ from service.inference.feature_extraction import FeatureMap
 from service.inference.matching import MatchedPair, MatchingJob
 from service.observability.stage_timing import StageTiming, search_stages
 from service.read_detections import read_comparable_feature_map, read_metadata
-from service.records import MICROSECONDS_PER_SECOND, DetectionMetadata
+from service.records import DetectionMetadata
 from service.search.best_matches import best_candidates, best_of_groups
+from service.search.nearby_persons import NearbyPersons, find_nearby
 from service.search.search_records import (
     GroupBy,
     LiftingReport,
@@ -32,16 +33,7 @@ from service.search.search_records import (
     SearchQuery,
     SearchResult,
 )
-
-# How far the numbers of one crop's map may be apart, which batches and devices round differently: some units of float16
-# below one. Those of different crops are apart by tenths.
-_SAME_CROP = 2**-8
-
-
-@dataclass(frozen=True, slots=True)
-class _Nearby:
-    detection_ids: tuple[str, ...] = ()
-    is_truncated: bool = False
+from service.search.stand_in import find_stand_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +55,12 @@ async def search_gallery(components: Components, query: SearchQuery) -> SearchRe
     """
     timing = StageTiming(search_stages(components.metrics))
     seen, feature_map = await _see_query(components, query, timing)
+    stand_in = None
+    if query.temporal_lifting == "bootstrap":
+        with timing.stage("score"):
+            seen, stand_in = await find_stand_in(components, query, seen, feature_map)
     reason = _why_not_lifted(query, seen)
-    nearby = _Nearby() if reason else await _find_nearby(components, query, seen, feature_map)
+    nearby = NearbyPersons() if reason else await find_nearby(components, query, seen, feature_map)
     job = ScoringJob(feature_map, nearby.detection_ids, query.candidates, seen.detection_id)
     with timing.stage("score"):
         scored = await components.worker.run(components.operations.score, job)
@@ -82,7 +78,9 @@ async def search_gallery(components: Components, query: SearchQuery) -> SearchRe
         query=seen,
         gallery_size=scored.gallery_size,
         num_candidates=len(scored.detection_ids),
-        lifting=_report_lifting(query, reason, scored, lifted, nearby.is_truncated),
+        lifting=_report_lifting(
+            query, scored, lifted, reason=reason, is_truncated=nearby.is_truncated, stand_in=stand_in
+        ),
         matches=matches,
         timing_ms=timing.finish(),
     )
@@ -128,42 +126,6 @@ def _why_not_lifted(query: SearchQuery, seen: QuerySeen) -> str | None:
     if query.temporal_lifting == "on":
         raise InvalidField("temporal_lifting=on needs camera_id and timestamp, where and when the query was seen")
     return "no_camera_or_time"
-
-
-async def _find_nearby(components: Components, query: SearchQuery, seen: QuerySeen, feature_map: FeatureMap) -> _Nearby:
-    """Detections of the query's camera within τ of it, the closest first; the query itself, stored, is not one."""
-    assert seen.camera_id is not None
-    assert seen.timestamp_us is not None
-    tau_us = round(query.lifting.tau_seconds * MICROSECONDS_PER_SECOND)
-    most = components.settings.max_nearby
-    itself = await _find_itself(components, query, seen.camera_id, seen.timestamp_us, feature_map)
-    wanted = most + len(itself)
-    found, is_truncated = await components.index.nearby(seen.camera_id, seen.timestamp_us, tau_us, wanted)
-    others = [detection_id for detection_id in found if detection_id not in itself]
-    return _Nearby(tuple(others[:most]), is_truncated or len(others) > most)
-
-
-async def _find_itself(
-    components: Components, query: SearchQuery, camera_id: str, timestamp_us: int, feature_map: FeatureMap
-) -> set[str]:
-    """The stored detections that are the query: the one it names, or those of its camera, its moment and its map.
-
-    Maps and not crops are compared, because crops need not be kept.
-    """
-    if query.image is None:
-        assert query.detection_id is not None
-        return {query.detection_id}
-    at_once, _ = await components.index.nearby(camera_id, timestamp_us, 1, components.settings.max_nearby)
-    maps = await read_sound(components, components.store.get_feature_map, at_once)
-    return {
-        detection_id
-        for detection_id, stored in zip(at_once, maps, strict=True)
-        if stored is not None and _is_same_crop(stored, feature_map)
-    }
-
-
-def _is_same_crop(stored: FeatureMap, feature_map: FeatureMap) -> bool:
-    return stored.shape == feature_map.shape and bool(np.allclose(stored, feature_map, rtol=0, atol=_SAME_CROP))
 
 
 async def _lift(components: Components, scored: ScoredCandidates, parameters: LiftingParameters) -> LiftedCandidates:
@@ -267,12 +229,22 @@ def _locate(
 
 def _report_lifting(
     query: SearchQuery,
-    reason: str | None,
     scored: ScoredCandidates,
     lifted: LiftedCandidates | None,
+    *,
+    reason: str | None,
     is_truncated: bool,
+    stand_in: str | None,
 ) -> LiftingReport:
-    report = LiftingReport(lifted is not None, reason, query.lifting, scored.nearby_ids, is_truncated, ())
+    report = LiftingReport(
+        applied=lifted is not None,
+        reason=reason,
+        parameters=query.lifting,
+        nearby=scored.nearby_ids,
+        nearby_truncated=is_truncated,
+        pivots=(),
+        stand_in=stand_in,
+    )
     if lifted is None or not query.include_pivots:
         return report
     pivots = [

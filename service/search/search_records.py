@@ -9,7 +9,7 @@ from service.observability.stage_timing import Timing
 from service.records import CandidateFilter, DetectionMetadata
 
 GroupBy = Literal["detection", "track", "person"]
-TemporalLifting = Literal["auto", "on", "off"]
+TemporalLifting = Literal["auto", "on", "off", "bootstrap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class SearchQuery:
 
 @dataclass(frozen=True, slots=True)
 class QuerySeen:
-    """The query as the service understood it; the size is that of the upright image."""
+    """The query as the service understood it; camera and time may be a stand-in's, the size is the upright image's."""
 
     detection_id: str | None
     camera_id: str | None
@@ -63,7 +63,11 @@ class PivotReport:
 
 @dataclass(frozen=True, slots=True)
 class LiftingReport:
-    """What temporal lifting did, or in a word why it did nothing."""
+    """What temporal lifting did, or in a word why it did nothing.
+
+    Attributes:
+        stand_in: the match whose camera and time were taken for the query's; None where the query had its own.
+    """
 
     applied: bool
     reason: str | None
@@ -71,6 +75,7 @@ class LiftingReport:
     nearby: tuple[str, ...]
     nearby_truncated: bool
     pivots: tuple[PivotReport, ...]
+    stand_in: str | None
 
 
 @dataclass(frozen=True, slots=True)

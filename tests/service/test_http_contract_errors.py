@@ -146,7 +146,6 @@ def test_bodies_that_are_no_forms(service_client: httpx.Client) -> None:
         ({"min_score": "nan"}, {"min_score"}),
         ({"min_score": "high"}, {"min_score"}),
         ({"temporal_lifting": "maybe"}, {"temporal_lifting"}),
-        ({"temporal_lifting": "bootstrap"}, {"temporal_lifting"}),
         ({"temporal_lifting": "on"}, {"camera_id", "timestamp"}),
         ({"temporal_lifting": "on", "camera_id": "c"}, {"timestamp"}),
         ({"tau_seconds": "0"}, {"tau_seconds"}),

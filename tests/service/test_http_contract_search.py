@@ -91,6 +91,20 @@ def test_with_camera_and_time_scores_are_lifted(service_client: httpx.Client) ->
         assert 0 <= match["temporal_score"] <= 1
 
 
+def test_where_and_when_nobody_knows_the_best_match_stands_in(service_client: httpx.Client) -> None:
+    answer = search(service_client, crop_file(30), temporal_lifting="bootstrap", limit=12)
+    # The crop itself is stored: then and there it was seen.
+    assert answer["temporal_lifting"]["stand_in"] == "s03"
+    assert (answer["query"]["camera_id"], answer["query"]["timestamp"]) == (CAMERAS[0], "1970-01-01T00:18:10.000000Z")
+    known = search(service_client, crop_file(30), camera_id=CAMERAS[0], timestamp="1090", limit=12)
+    assert known["temporal_lifting"]["stand_in"] is None
+    assert answer["temporal_lifting"] == {**known["temporal_lifting"], "stand_in": "s03"}
+    assert answer["matches"] == known["matches"]
+    nobody = search(service_client, crop_file(30), temporal_lifting="bootstrap", camera_ids=["nobody"])
+    lifting = nobody["temporal_lifting"]
+    assert (lifting["applied"], lifting["reason"], lifting["stand_in"]) == (False, "no_camera_or_time", None)
+
+
 def test_pivots_are_listed_on_request(service_client: httpx.Client) -> None:
     seen = {"camera_id": CAMERAS[0], "timestamp": "1020", "num_pivots": "2", "tau_seconds": "40"}
     assert search(service_client, crop_file(30), **seen)["temporal_lifting"]["pivots"] == []
