@@ -12,6 +12,7 @@ from model.gallery_scoring.precision import ScoringPrecision
 from service.gallery.candidate_lifting import LiftedCandidates, LiftingJob, lift_candidates
 from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob
 from service.gallery.device_gallery import DeviceGallery
+from service.gallery.mutual_scoring import MutualScores, MutualScoring, MutualScoringJob
 from service.inference.device_worker import Operation
 from service.inference.feature_extraction import FeatureExtraction, FeatureMap
 from service.inference.known_answer import KnownAnswerCheck
@@ -30,6 +31,7 @@ class DeviceOperations:
 
     extract: Operation[Tensor, FeatureMap]
     score: Operation[ScoringJob, ScoredCandidates]
+    score_mutually: Operation[MutualScoringJob, MutualScores]
     lift: Operation[LiftingJob, LiftedCandidates]
     match: Operation[MatchingJob, list[MatchedPair]]
     put: Operation[DetectionRecord, None]
@@ -50,6 +52,7 @@ def create_device_operations(
     return DeviceOperations(
         extract=Operation("extract", extraction.extract, settings.extraction_batch),
         score=Operation("score", scoring.score, settings.scoring_batch, _rows),
+        score_mutually=Operation("score_mutually", MutualScoring(gallery, scorer).score),
         lift=Operation("lift", lift_candidates),
         match=Operation("match", Matching(matcher, device).match, _PAIRS_TOGETHER, _pairs),
         put=Operation("put", gallery.put, _WRITES_TOGETHER),

@@ -71,8 +71,11 @@ class MatchAnswer(BaseModel):
     timestamp: str = Field(json_schema_extra=MOMENT_FORMAT)
     track_id: str | None
     person_id: str | None
-    score: float = Field(description="(p_t + α) · p_a with temporal lifting, else p_a.")
+    score: float = Field(description="p_a, or the re-ranked score; with temporal lifting times (p_t + α).")
     appearance_score: float = Field(description="p_a, in [0, 1].")
+    reranked_score: float | None = Field(
+        description="1 − d* of k-reciprocal encoding, in [0, 1]; null without re-ranking."
+    )
     temporal_score: float | None = Field(description="p_t, in [0, 1]; null without temporal lifting.")
     correspondences: list[CorrespondenceAnswer]
 
@@ -158,6 +161,7 @@ def _describe_match(match: Match, query_grid: PixelGrid, config: ModelConfig) ->
         person_id=metadata.person_id,
         score=match.score,
         appearance_score=match.appearance_score,
+        reranked_score=match.reranked_score,
         temporal_score=match.temporal_score,
         correspondences=describe_correspondences(
             match.correspondences,

@@ -60,6 +60,7 @@ class AuditedParameters:
     sigma_seconds: float
     num_pivots: int
     alpha: float
+    rerank: bool
     num_correspondences: int
     min_similarity: float
     include_pivots: bool

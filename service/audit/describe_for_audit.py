@@ -65,6 +65,7 @@ def _describe_parameters(query: SearchQuery) -> AuditedParameters:
         sigma_seconds=query.lifting.sigma_seconds,
         num_pivots=query.lifting.num_pivots,
         alpha=query.lifting.alpha,
+        rerank=query.rerank,
         num_correspondences=query.num_correspondences,
         min_similarity=query.min_similarity,
         include_pivots=query.include_pivots,

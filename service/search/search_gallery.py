@@ -1,5 +1,5 @@
-"""Search, the whole way of a query crop: decode → feature map → nearby persons → scores → lifting → best matches →
-correspondences → metadata.
+"""Search, the whole way of a query crop: decode → feature map → nearby persons → scores → re-ranking → lifting → best
+matches → correspondences → metadata.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from service.read_detections import read_comparable_feature_map, read_metadata
 from service.records import DetectionMetadata
 from service.search.best_matches import best_candidates, best_of_groups
 from service.search.nearby_persons import NearbyPersons, find_nearby
+from service.search.rerank_candidates import RerankedCandidates, rerank_candidates
 from service.search.search_records import (
     GroupBy,
     LiftingReport,
@@ -41,6 +42,7 @@ class _Ranking:
     """Scores of all candidates, float64 [n], and the places of the best, best first."""
 
     scores: npt.NDArray[np.float64]
+    reranked_scores: npt.NDArray[np.float64] | None
     temporal_scores: npt.NDArray[np.float64] | None
     best: list[int]
 
@@ -64,11 +66,12 @@ async def search_gallery(components: Components, query: SearchQuery) -> SearchRe
     job = ScoringJob(feature_map, nearby.detection_ids, query.candidates, seen.detection_id)
     with timing.stage("score"):
         scored = await components.worker.run(components.operations.score, job)
+        reranked = await rerank_candidates(components, feature_map, scored) if query.rerank else None
     lifted = None
     if reason is None:
         with timing.stage("lift"):
-            lifted = await _lift(components, scored, query.lifting)
-    ranking = await asyncio.to_thread(_rank, scored, lifted, query)
+            lifted = await _lift(components, scored, reranked, query.lifting)
+    ranking = await asyncio.to_thread(_rank, scored, reranked, lifted, query)
     with timing.stage("locate"):
         matches = await _describe_matches(components, query, feature_map, scored, ranking)
     # Nearby persons and matches that an emptied Redis lacks would be missing without a word.
@@ -128,23 +131,42 @@ def _why_not_lifted(query: SearchQuery, seen: QuerySeen) -> str | None:
     return "no_camera_or_time"
 
 
-async def _lift(components: Components, scored: ScoredCandidates, parameters: LiftingParameters) -> LiftedCandidates:
-    return await components.worker.run_accepted(components.operations.lift, LiftingJob(scored, parameters))
+async def _lift(
+    components: Components,
+    scored: ScoredCandidates,
+    reranked: RerankedCandidates | None,
+    parameters: LiftingParameters,
+) -> LiftedCandidates:
+    similarities = scored.appearance_scores if reranked is None else reranked.similarities
+    job = LiftingJob(scored, similarities, parameters)
+    return await components.worker.run_accepted(components.operations.lift, job)
 
 
-def _rank(scored: ScoredCandidates, lifted: LiftedCandidates | None, query: SearchQuery) -> _Ranking:
-    scores = scored.appearance_scores if lifted is None else lifted.scores
-    choose = _chooser(scored, query.group_by)
-    best = choose(scores, scored.detection_ids, count=query.limit)
+def _rank(
+    scored: ScoredCandidates, reranked: RerankedCandidates | None, lifted: LiftedCandidates | None, query: SearchQuery
+) -> _Ranking:
+    """Orders all candidates, or those that were re-ranked: how these compare with the others is not known."""
+    reranked_scores = None if reranked is None else reranked.similarities
+    scores = scored.appearance_scores if reranked_scores is None else reranked_scores
+    if lifted is not None:
+        scores = lifted.scores
+    places = slice(None) if reranked is None else reranked.places
+    choose = _chooser(scored, places, query.group_by)
+    best = choose(scores[places], scored.detection_ids[places], count=query.limit)
+    if reranked is not None:
+        best = reranked.places[best].tolist()
     if query.min_score is not None:
         best = [place for place in best if scores[place] >= query.min_score]
-    return _Ranking(scores, None if lifted is None else lifted.temporal_scores, best)
+    return _Ranking(scores, reranked_scores, None if lifted is None else lifted.temporal_scores, best)
 
 
-def _chooser(scored: ScoredCandidates, group_by: GroupBy) -> Callable[..., list[int]]:
+def _chooser(
+    scored: ScoredCandidates, places: slice | npt.NDArray[np.int64], group_by: GroupBy
+) -> Callable[..., list[int]]:
     if group_by == "detection":
         return best_candidates
-    return partial(best_of_groups, labels=scored.track_ids if group_by == "track" else scored.person_ids)
+    labels = scored.track_ids if group_by == "track" else scored.person_ids
+    return partial(best_of_groups, labels=labels[places])
 
 
 async def _describe_matches(
@@ -178,12 +200,17 @@ async def _describe_matches(
             metadata=about,
             score=float(ranking.scores[place]),
             appearance_score=float(scored.appearance_scores[place]),
-            temporal_score=None if ranking.temporal_scores is None else float(ranking.temporal_scores[place]),
+            reranked_score=_score_at(ranking.reranked_scores, place),
+            temporal_score=_score_at(ranking.temporal_scores, place),
             correspondences=correspondences,
         )
         for rank, ((place, about, _), correspondences) in enumerate(zip(found, located, strict=True), start=1)
     ]
     return tuple(matches)
+
+
+def _score_at(scores: npt.NDArray[np.float64] | None, place: int) -> float | None:
+    return None if scores is None else float(scores[place])
 
 
 def _is_as_scored(about: DetectionMetadata, scored: ScoredCandidates, place: int) -> bool:

@@ -22,6 +22,7 @@ class SearchQuery:
         timestamp_us: when; likewise.
         limit: matches at most.
         min_score: matches with a lower final score are left out.
+        rerank: whether the best candidates are re-ranked; then they alone are matches.
     """
 
     image: bytes | None
@@ -34,6 +35,7 @@ class SearchQuery:
     min_score: float | None
     temporal_lifting: TemporalLifting
     lifting: LiftingParameters
+    rerank: bool
     num_correspondences: int
     min_similarity: float
     include_pivots: bool
@@ -80,12 +82,13 @@ class LiftingReport:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A detection that was found; `temporal_score` is None without lifting."""
+    """A detection that was found; `reranked_score` is None without re-ranking, `temporal_score` without lifting."""
 
     rank: int
     metadata: DetectionMetadata
     score: float
     appearance_score: float
+    reranked_score: float | None
     temporal_score: float | None
     correspondences: tuple[Correspondence, ...]
 

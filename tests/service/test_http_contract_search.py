@@ -120,6 +120,25 @@ def test_pivots_are_listed_on_request(service_client: httpx.Client) -> None:
         assert match["temporal_score"] == pytest.approx(sum(closeness) / 2, rel=1e-9)
 
 
+@pytest.mark.parametrize("lifting", ["off", "bootstrap"])
+def test_the_best_candidates_are_re_ranked_before_lifting(service_client: httpx.Client, lifting: str) -> None:
+    plain = search(service_client, crop_file(30), temporal_lifting=lifting, limit=12)
+    assert all(match["reranked_score"] is None for match in plain["matches"])
+    answer = search(service_client, crop_file(30), temporal_lifting=lifting, limit=12, rerank="true")
+    assert sorted(ids(answer)) == sorted(ids(plain))
+    assert answer["temporal_lifting"] == plain["temporal_lifting"]
+    found = {match["detection_id"]: match for match in plain["matches"]}
+    for match in answer["matches"]:
+        before = found[match["detection_id"]]
+        assert match["appearance_score"] == pytest.approx(before["appearance_score"], abs=1e-6)
+        assert match["temporal_score"] == pytest.approx(before["temporal_score"], abs=1e-6)
+        weight = 1 if match["temporal_score"] is None else match["temporal_score"] + 0.1
+        assert match["score"] == pytest.approx(weight * match["reranked_score"], rel=1e-9)
+        assert 0 <= match["reranked_score"] <= 1
+    keys = [(-match["score"], match["detection_id"]) for match in answer["matches"]]
+    assert keys == sorted(keys)
+
+
 def test_a_stored_detection_is_the_query_and_no_candidate(service_client: httpx.Client) -> None:
     answer = search(service_client, detection_id="s03", limit=12)
     assert answer["query"]["detection_id"] == "s03"
