@@ -13,10 +13,12 @@ from service.gallery.candidate_lifting import LiftedCandidates, LiftingJob, lift
 from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob
 from service.gallery.device_gallery import DeviceGallery
 from service.gallery.mutual_scoring import MutualScores, MutualScoring, MutualScoringJob
+from service.gallery.remembered_rows import RememberedRows
 from service.inference.device_worker import Operation
 from service.inference.feature_extraction import FeatureExtraction, FeatureMap
 from service.inference.known_answer import KnownAnswerCheck
 from service.inference.matching import MatchedPair, Matching, MatchingJob
+from service.observability.metrics import Metrics
 from service.records import DetectionRecord
 from service.settings import Settings
 
@@ -40,15 +42,19 @@ class DeviceOperations:
 
 
 def create_device_operations(
-    checkpoint: Checkpoint, gallery: DeviceGallery, precision: ScoringPrecision, settings: Settings
+    checkpoint: Checkpoint, gallery: DeviceGallery, precision: ScoringPrecision, settings: Settings, metrics: Metrics
 ) -> DeviceOperations:
-    """Puts a model onto the gallery's device and says what can be asked of it there."""
+    """Puts a model onto the gallery's device and says what can be asked of it there.
+
+    Raises:
+        CapacityError: the device has too little memory for the rows that are to be remembered.
+    """
     device = gallery.device
     matcher = FoldedMatcher.of(checkpoint.matcher, checkpoint.config, device)
     scorer = BlockedScorer(matcher, precision.compute)
     check = KnownAnswerCheck(matcher, checkpoint.config.channels, scorer, precision.storage, device)
     extraction = FeatureExtraction(checkpoint.extractor, device)
-    scoring = CandidateScoring(gallery, scorer)
+    scoring = CandidateScoring(gallery, scorer, RememberedRows(gallery, settings.remembered_rows_bytes, metrics))
     return DeviceOperations(
         extract=Operation("extract", extraction.extract, settings.extraction_batch),
         score=Operation("score", scoring.score, settings.scoring_batch, _rows),

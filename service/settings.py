@@ -59,6 +59,12 @@ class Settings(BaseSettings):
     )
     audit_retention_days: int = Field(365, ge=1, description="Days for which entries of the audit record are kept.")
     max_nearby: int = Field(64, ge=1, description="Nearby persons used by temporal lifting, the closest in time.")
+    remembered_rows_bytes: int = Field(
+        256 * 2**20,
+        ge=0,
+        description="Device memory for scores of recent nearby persons, which the next search near the same place and "
+        "time need not compute again; 0 for none.",
+    )
 
     max_requests: int = Field(256, ge=1, description="Requests in flight at most; further ones answer 429.")
     max_body_bytes: int = Field(64 * 2**20, ge=1024, description="Largest request body.")

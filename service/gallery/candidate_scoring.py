@@ -1,5 +1,6 @@
 """Scores of queries and their nearby persons against the candidates of each search, all searches that wait at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from model.gallery_scoring import GalleryScorer
 from service.gallery.device_gallery import DeviceGallery
+from service.gallery.remembered_rows import RememberedRows
 from service.records import CandidateFilter
 
 
@@ -64,30 +66,39 @@ class ScoredCandidates:
 
 
 class CandidateScoring:
-    """Scores the searches of a batch in one pass over the gallery."""
+    """Scores the searches of a batch in one pass over the gallery, but for what is remembered of earlier ones."""
 
-    def __init__(self, gallery: DeviceGallery, scorer: GalleryScorer) -> None:
+    def __init__(self, gallery: DeviceGallery, scorer: GalleryScorer, rows: RememberedRows) -> None:
         self._gallery = gallery
         self._scorer = scorer
+        self._rows = rows
 
     def score(self, jobs: list[ScoringJob]) -> list[ScoredCandidates]:
-        """Scores every job; the gallery is read once for all of them."""
+        """Scores every job; the gallery is read once for all of them, and who is near several queries scored once."""
         table = self._gallery.table
         slots = [table.candidates(job.wanted, job.excluded_id) for job in jobs]
         nearby = [table.filled_slots(job.nearby_ids) for job in jobs]
         union = slots[0] if len(jobs) == 1 else np.unique(np.concatenate(slots))
+        persons = list(dict.fromkeys(slot for near in nearby for slot in near))
+        row_of = {slot: row for row, slot in enumerate(persons, start=len(jobs))}
         with torch.inference_mode():
-            queries = [
-                tensor
-                for job, near in zip(jobs, nearby, strict=True)
-                for tensor in (self._gallery.position_major(job.query_map), *self._gallery.maps_at(near))
+            logits = self._score_rows(jobs, persons, union)
+            parts = [
+                _choose_rows(logits, [row, *(row_of[slot] for slot in near)])[:, self._columns(job_slots, union)]
+                for row, (near, job_slots) in enumerate(zip(nearby, slots, strict=True))
             ]
-            logits = self._gallery.score(self._scorer, torch.stack(queries), union)
-            rows = logits.split([1 + len(near) for near in nearby])
         return [
-            self._describe(job_rows[:, self._columns(job_slots, union)], job_slots, near)
-            for job_rows, job_slots, near in zip(rows, slots, nearby, strict=True)
+            self._describe(part, job_slots, near) for part, job_slots, near in zip(parts, slots, nearby, strict=True)
         ]
+
+    def _score_rows(self, jobs: list[ScoringJob], persons: list[int], columns: npt.NDArray[np.int64]) -> Tensor:
+        """Logits of the jobs' queries, then of the persons in some slots, against the detections in others."""
+        maps = [*(self._gallery.position_major(job.query_map) for job in jobs), *self._gallery.maps_at(persons)]
+
+        def score(rows: Sequence[int], slots: npt.NDArray[np.int64]) -> Tensor:
+            return self._gallery.score(self._scorer, torch.stack([maps[row] for row in rows]), slots)
+
+        return self._rows.score([*(None for _ in jobs), *persons], columns, score)
 
     def _columns(self, slots: npt.NDArray[np.int64], union: npt.NDArray[np.int64]) -> Tensor | slice:
         if len(slots) == len(union):
@@ -108,6 +119,10 @@ class CandidateScoring:
             person_ids=table.person_ids[slots],
             gallery_size=table.size,
         )
+
+
+def _choose_rows(logits: Tensor, rows: list[int]) -> Tensor:
+    return logits if rows == list(range(len(logits))) else logits[rows]
 
 
 def _appearance_scores(logits: Tensor) -> npt.NDArray[np.float64]:

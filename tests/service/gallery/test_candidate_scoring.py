@@ -10,6 +10,7 @@ from model.gallery_scoring import BlockedScorer, Float32ReferenceScorer, positio
 from service.gallery import device_gallery
 from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob, _appearance_scores
 from service.gallery.device_gallery import DeviceGallery
+from service.gallery.remembered_rows import RememberedRows
 from service.gallery.slot_table import SlotTable
 from service.inference.feature_extraction import FeatureMap
 from service.records import CandidateFilter, DetectionRecord
@@ -36,7 +37,7 @@ def gallery(monkeypatch: pytest.MonkeyPatch) -> DeviceGallery:
 
 @pytest.fixture
 def scoring(gallery: DeviceGallery) -> CandidateScoring:
-    return CandidateScoring(gallery, BlockedScorer(build_matcher(), torch.float32))
+    return CandidateScoring(gallery, BlockedScorer(build_matcher(), torch.float32), RememberedRows(gallery, 2**20))
 
 
 def reference_logits(queries: list[FeatureMap], chosen: list[DetectionRecord]) -> torch.Tensor:
@@ -104,7 +105,7 @@ def test_no_candidates_alone_and_beside_others(scoring: CandidateScoring) -> Non
 
 def test_an_empty_gallery() -> None:
     empty = DeviceGallery(SlotTable(5), LOCATIONS, CHANNELS, torch.bfloat16, torch.device("cpu"))
-    scoring = CandidateScoring(empty, BlockedScorer(build_matcher(), torch.float32))
+    scoring = CandidateScoring(empty, BlockedScorer(build_matcher(), torch.float32), RememberedRows(empty, 2**20))
     for scored in scoring.score([JOBS[0], replace(JOBS[1], nearby_ids=("gone",))]):
         assert scored.logits.shape == (1, 0)
         assert scored.nearby_ids == ()
