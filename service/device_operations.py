@@ -57,7 +57,7 @@ def create_device_operations(
     scoring = CandidateScoring(gallery, scorer, RememberedRows(gallery, settings.remembered_rows_bytes, metrics))
     return DeviceOperations(
         extract=Operation("extract", extraction.extract, settings.extraction_batch),
-        score=Operation("score", scoring.score, settings.scoring_batch, _rows),
+        score=Operation("score", scoring.score, settings.scoring_batch, parts_of=_nearby),
         score_mutually=Operation("score_mutually", MutualScoring(gallery, scorer).score),
         lift=Operation("lift", lift_candidates),
         match=Operation("match", Matching(matcher, device).match, _PAIRS_TOGETHER, _pairs),
@@ -87,5 +87,5 @@ def _pairs(job: MatchingJob) -> int:
     return len(job.gallery_maps)
 
 
-def _rows(job: ScoringJob) -> int:
-    return job.rows
+def _nearby(job: ScoringJob) -> tuple[str, ...]:
+    return job.nearby_ids

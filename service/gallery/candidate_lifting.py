@@ -50,19 +50,20 @@ def lift_candidates(jobs: list[LiftingJob]) -> list[LiftedCandidates]:
 def _lift(
     scored: ScoredCandidates, similarities: npt.NDArray[np.float64], parameters: LiftingParameters
 ) -> LiftedCandidates:
-    device = scored.logits.device
+    logits = scored.logits.of_search()
+    device = logits.device
     # Counted from the first candidate, seconds are exact to less than a microsecond in float64.
     first = int(scored.timestamps_us.min()) if len(scored.timestamps_us) else 0
     seconds = torch.from_numpy((scored.timestamps_us - first) / MICROSECONDS_PER_SECOND)
     candidates = Candidates(
         ids=scored.detection_ids, cameras=torch.from_numpy(scored.cameras).to(device), seconds=seconds.to(device)
     )
-    lifted = lift_scores(torch.from_numpy(similarities).to(device), scored.logits, candidates, parameters)
+    lifted = lift_scores(torch.from_numpy(similarities).to(device), logits, candidates, parameters)
     rows = [pivot.retrieved_by for pivot in lifted.pivots]
     places = [pivot.candidate for pivot in lifted.pivots]
     return LiftedCandidates(
         scores=lifted.scores.cpu().numpy(),
         temporal_scores=lifted.temporal_scores.cpu().numpy(),
         pivots=lifted.pivots,
-        pivot_appearance_scores=scored.logits[rows, places].double().sigmoid().tolist(),
+        pivot_appearance_scores=logits[rows, places].double().sigmoid().tolist(),
     )

@@ -30,10 +30,31 @@ class ScoringJob:
     wanted: CandidateFilter
     excluded_id: str | None
 
-    @property
-    def rows(self) -> int:
-        """Queries that this search puts to the scorer."""
-        return 1 + len(self.nearby_ids)
+
+@dataclass(frozen=True, slots=True)
+class SearchLogits:
+    """The logits of one search among those of a batch, for the device thread alone.
+
+    Searches of a batch share who is near several of their queries, and no copy is made before one is lifted.
+
+    Attributes:
+        of_batch: float32 [all rows, all columns], on the device.
+        rows: of this search, r of them; the first is the query's.
+        columns: of this search, n of them.
+    """
+
+    of_batch: Tensor
+    rows: list[int]
+    columns: Tensor | slice
+
+    def of_query(self) -> Tensor:
+        """The query's own, float32 [n]."""
+        return self.of_batch[self.rows[0], self.columns]
+
+    def of_search(self) -> Tensor:
+        """All of them, float32 [r, n]; a copy, but for a batch of one search."""
+        is_alone = self.rows == list(range(len(self.of_batch)))
+        return (self.of_batch if is_alone else self.of_batch[self.rows])[:, self.columns]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +62,7 @@ class ScoredCandidates:
     """The candidates of one search as they were when scored, with n columns, and who was scored, with r rows.
 
     Attributes:
-        logits: float32 [r, n], on the device, for the device thread alone; row 0 is the query's.
+        logits: of r rows and n columns.
         appearance_scores: the query's p_a, float64 [n]: in float32 the best would all be 1.
         nearby_ids: of rows 1 to r − 1; those erased in the meantime are not among them.
         detection_ids: object [n].
@@ -53,7 +74,7 @@ class ScoredCandidates:
         gallery_size: detections in the gallery, candidates or not.
     """
 
-    logits: Tensor
+    logits: SearchLogits
     appearance_scores: npt.NDArray[np.float64]
     nearby_ids: tuple[str, ...]
     detection_ids: npt.NDArray[np.object_]
@@ -84,12 +105,13 @@ class CandidateScoring:
         with torch.inference_mode():
             logits = self._score_rows(jobs, persons, union)
             parts = [
-                _choose_rows(logits, [row, *(row_of[slot] for slot in near)])[:, self._columns(job_slots, union)]
+                SearchLogits(logits, [row, *(row_of[slot] for slot in near)], self._columns(job_slots, union))
                 for row, (near, job_slots) in enumerate(zip(nearby, slots, strict=True))
             ]
-        return [
-            self._describe(part, job_slots, near) for part, job_slots, near in zip(parts, slots, nearby, strict=True)
-        ]
+            return [
+                self._describe(part, job_slots, near)
+                for part, job_slots, near in zip(parts, slots, nearby, strict=True)
+            ]
 
     def _score_rows(self, jobs: list[ScoringJob], persons: list[int], columns: npt.NDArray[np.int64]) -> Tensor:
         """Logits of the jobs' queries, then of the persons in some slots, against the detections in others."""
@@ -105,11 +127,11 @@ class CandidateScoring:
             return slice(None)
         return torch.from_numpy(np.searchsorted(union, slots)).to(self._gallery.device)
 
-    def _describe(self, logits: Tensor, slots: npt.NDArray[np.int64], nearby: list[int]) -> ScoredCandidates:
+    def _describe(self, logits: SearchLogits, slots: npt.NDArray[np.int64], nearby: list[int]) -> ScoredCandidates:
         table = self._gallery.table
         return ScoredCandidates(
             logits=logits,
-            appearance_scores=_appearance_scores(logits[0]),
+            appearance_scores=_appearance_scores(logits.of_query()),
             nearby_ids=tuple(table.detection_ids[nearby]),
             detection_ids=table.detection_ids[slots],
             timestamps_us=table.timestamps_us[slots],
@@ -119,10 +141,6 @@ class CandidateScoring:
             person_ids=table.person_ids[slots],
             gallery_size=table.size,
         )
-
-
-def _choose_rows(logits: Tensor, rows: list[int]) -> Tensor:
-    return logits if rows == list(range(len(logits))) else logits[rows]
 
 
 def _appearance_scores(logits: Tensor) -> npt.NDArray[np.float64]:

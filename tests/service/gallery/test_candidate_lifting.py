@@ -7,7 +7,7 @@ import torch
 from model.temporal_lifting import LiftingParameters
 from reference.temporal_lifting import Seen, lift
 from service.gallery.candidate_lifting import LiftingJob, lift_candidates
-from service.gallery.candidate_scoring import ScoredCandidates
+from service.gallery.candidate_scoring import ScoredCandidates, SearchLogits
 from service.records import MICROSECONDS_PER_SECOND
 
 NOVEMBER_2026_US = 1_790_000_000_000_000
@@ -17,7 +17,7 @@ def draw_scored(rows: int, count: int, seed: int) -> ScoredCandidates:
     random = np.random.default_rng(seed)
     logits = torch.from_numpy(random.standard_normal((rows, count)) * 3).float()
     return ScoredCandidates(
-        logits=logits,
+        logits=SearchLogits(logits, list(range(rows)), slice(None)),
         appearance_scores=logits[0].double().sigmoid().numpy(),
         nearby_ids=tuple(f"n{row}" for row in range(1, rows)),
         detection_ids=np.array([f"d{number:03}" for number in random.permutation(count)], dtype=object),
@@ -42,8 +42,8 @@ def test_a_batch_equals_slow_loops(num_pivots: int) -> None:
                 scored.detection_ids, scored.cameras, scored.timestamps_us, strict=True
             )
         ]
-        appearance = (1 / (1 + np.exp(-scored.logits[0].double().numpy()))).tolist()
-        expected = lift(appearance, scored.logits.tolist(), seen, num_pivots, sigma=60, alpha=0.2)
+        appearance = (1 / (1 + np.exp(-scored.logits.of_query().double().numpy()))).tolist()
+        expected = lift(appearance, scored.logits.of_search().tolist(), seen, num_pivots, sigma=60, alpha=0.2)
         np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-9)
         np.testing.assert_allclose(found.temporal_scores, expected.temporal_scores, rtol=1e-9)
         pivots = {camera: [] for camera in expected.pivots}
@@ -61,7 +61,7 @@ def test_microseconds_count_at_todays_dates() -> None:
     scored = draw_scored(1, 2, seed=1)
     scored.timestamps_us[:] = NOVEMBER_2026_US, NOVEMBER_2026_US + 1
     scored.cameras[:] = 0
-    scored.logits[:] = torch.tensor([[5.0, 1.0]])
+    scored.logits.of_batch[:] = torch.tensor([[5.0, 1.0]])
     (lifted,) = lift_candidates(
         [LiftingJob(scored, scored.appearance_scores, LiftingParameters(sigma_seconds=1e-6, num_pivots=1))]
     )

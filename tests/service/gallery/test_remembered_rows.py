@@ -84,7 +84,7 @@ class Small:
         slots = table.candidates(job.wanted, job.excluded_id)
         maps = [self.gallery.position_major(job.query_map), *self.gallery.maps_at(near)]
         expected = self.gallery.score(self.scorer, torch.stack(maps), slots)
-        assert torch.equal(scored.logits, expected)
+        assert torch.equal(scored.logits.of_search(), expected)
         assert scored.nearby_ids == tuple(table.detection_ids[near])
         assert list(scored.detection_ids) == list(table.detection_ids[slots])
 
