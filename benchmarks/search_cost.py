@@ -13,7 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from model.temporal_lifting import LiftingParameters
 from service.components import Components, open_components
+from service.observability.stage_timing import Timing
 from service.records import CandidateFilter, DetectionMetadata, DetectionRecord
 from service.recover_gallery import recover_gallery
 from service.search.search_gallery import search_gallery
@@ -74,20 +75,26 @@ async def _measure(settings: Settings, arguments: argparse.Namespace) -> None:
         first, result = await _search(components, query, "on")
         assert len(result.lifting.nearby) == arguments.nearby
         times: dict[str, list[float]] = {"off": [], "on": [], "on, after arrivals": []}
+        stages: dict[str, list[Timing]] = {name: [] for name in times}
         stored = arguments.gallery
         for repeat in range(arguments.repeats):
             for name, taken in times.items():
                 if name.endswith("arrivals"):
                     await _store(components, range(stored, stored + arguments.arrivals), 0)
                     stored += arguments.arrivals
-                taken.append((await _search(components, _query(1 + repeat), name[:3].strip(" ,")))[0])
-        print("| search | ms | × without lifting |\n| --- | --- | --- |")
+                milliseconds, result = await _search(components, _query(1 + repeat), name[:3].strip(" ,"))
+                taken.append(milliseconds)
+                stages[name].append(result.timing_ms)
+        names = [field.name for field in fields(Timing)]
+        print("| search | ms | × without lifting | " + " | ".join(names) + " |")
+        print("| --- " * (3 + len(names)) + "|")
         off = statistics.median(times["off"])
-        print(f"| the first with lifting | {first:.1f} | {first / off:.2f} |")
+        print(f"| the first with lifting | {first:.1f} | {first / off:.2f} |" + " |" * len(names))
         for name, taken in times.items():
             median = statistics.median(taken)
-            print(f"| {name} | {median:.1f} [{min(taken):.1f}–{max(taken):.1f}] | {median / off:.2f} |")
-        print(f"\nstages of the last: {result.timing_ms}")
+            parts = [statistics.median(getattr(timing, part) for timing in stages[name]) for part in names]
+            print(f"| {name} | {median:.1f} [{min(taken):.1f}–{max(taken):.1f}] | {median / off:.2f} | ", end="")
+            print(" | ".join(f"{part:.1f}" for part in parts) + " |")
 
 
 async def _search(components: Components, query: SearchQuery, lifting: str) -> tuple[float, SearchResult]:

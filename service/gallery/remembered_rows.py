@@ -72,13 +72,15 @@ class RememberedRows:
         """
         places = self._take_places(persons)
         logits = self._recall(places, columns)
-        is_missing = logits.isnan()
-        missing = is_missing.sum(dim=1).tolist()
-        if new := [row for row, count in enumerate(missing) if count == len(columns)]:
+        # A sum is not a number where one of its terms is not: most rows are told to be whole at little cost.
+        rows = torch.nonzero(logits.sum(dim=1).isnan()).flatten()
+        is_missing = logits[rows].isnan()
+        is_new = is_missing.all(dim=1)
+        if new := rows[is_new].tolist():
             logits[new] = self._compute(places, new, columns, score_rows)
-        if old := [row for row, count in enumerate(missing) if 0 < count < len(columns)]:
+        if old := rows[~is_new].tolist():
             # Rows that lack different columns all get each of these, and lack the same ones from then on.
-            lacked = np.flatnonzero(is_missing[old].any(dim=0).cpu().numpy())
+            lacked = np.flatnonzero(is_missing[~is_new].any(dim=0).cpu().numpy())
             fresh = self._compute(places, old, columns[lacked], score_rows)
             logits[self._index(old)[:, None], self._index(lacked)] = fresh
         return logits
