@@ -74,7 +74,7 @@ class Settings(BaseSettings):
 
     decoding_threads: int = Field(2, ge=1, description="Threads that decode images.")
     extraction_batch: int = Field(32, ge=1, description="Most crops in one call of the feature extractor.")
-    scoring_batch: int = Field(256, ge=1, description="Most queries, nearby persons included, in one scoring call.")
+    scoring_batch: int = Field(256, ge=1, description="Most queries and different nearby persons in one scoring call.")
     max_waiting: int = Field(512, ge=1, description="Jobs that may wait for the device; further ones answer 429.")
     request_timeout_seconds: float = Field(60.0, gt=0, description="Time after which a request is given up.")
     header_timeout_seconds: float = Field(
