@@ -13,6 +13,11 @@ from torch import Tensor
 
 # Pairs of a time and a pivot computed at once: 32 MiB of float64.
 _PAIRS_PER_BLOCK = 4 * 2**20
+# Times of a camera go in so many blocks, each of them worth the calls, and leave out pivots too far away to count.
+_BLOCKS_OF_TIME = 8
+_TIMES_PER_BLOCK = 256
+# exp(−x²) is zero in float64 from here on.
+_FARTHEST = 28.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +95,25 @@ def lift_scores(
     """
     temporal_scores = torch.zeros_like(candidates.seconds)
     pivots: list[Pivot] = []
+    best = retrieval_scores.amax(dim=0)
     for camera in torch.unique(candidates.cameras).tolist():
         members = torch.nonzero(candidates.cameras == camera).flatten()
-        chosen = _find_pivots(retrieval_scores[:, members], members, candidates.ids, parameters.num_pivots)
+        likely = _leave_out_the_unlikely(best, members, parameters.num_pivots)
+        scores_of_likely = retrieval_scores.index_select(1, likely)
+        chosen = _find_pivots(scores_of_likely, likely, candidates.ids, parameters.num_pivots)
         pivots += [Pivot(camera, candidate, row) for row, candidate in chosen]
         pivot_seconds = candidates.seconds[[candidate for _, candidate in chosen]]
         temporal_scores[members] = _mean_closeness(candidates.seconds[members], pivot_seconds, parameters.sigma_seconds)
     scores = (temporal_scores + parameters.alpha) * appearance_scores.double()
     return LiftedScores(scores, temporal_scores, pivots)
+
+
+def _leave_out_the_unlikely(best: Tensor, members: Tensor, num_pivots: int) -> Tensor:
+    """The members of a camera that may be pivots: of K others each has a row that scores higher than any of theirs."""
+    if len(members) <= num_pivots:
+        return members
+    best_of_members = best[members]
+    return members[best_of_members >= best_of_members.topk(num_pivots).values[-1]]
 
 
 def _find_pivots(
@@ -136,8 +152,17 @@ def _mean_closeness(seconds: Tensor, pivot_seconds: Tensor, sigma_seconds: float
     """The mean over pivots of exp(−ΔT²/σ²), float64 [n]."""
     # Once for each time: the last bit of `exp` depends on the place in the tensor, and equal scores are to be equal.
     moments, moment_of_candidate = torch.unique(seconds, return_inverse=True)
-    blocks = [
-        torch.exp(-(((block[:, None] - pivot_seconds[None, :]) / sigma_seconds) ** 2)).mean(dim=1)
-        for block in moments.split(max(1, _PAIRS_PER_BLOCK // len(pivot_seconds)))
-    ]
-    return torch.cat(blocks)[moment_of_candidate]
+    pivots, counts = torch.unique(pivot_seconds, return_counts=True)
+    size = max(_TIMES_PER_BLOCK, -(-len(moments) // _BLOCKS_OF_TIME))
+    size = min(size, max(1, _PAIRS_PER_BLOCK // len(pivots)))
+    sums = [_sum_closeness(block, pivots, counts, sigma_seconds) for block in moments.split(size)]
+    return torch.cat(sums)[moment_of_candidate] / len(pivot_seconds)
+
+
+def _sum_closeness(seconds: Tensor, pivots: Tensor, counts: Tensor, sigma_seconds: float) -> Tensor:
+    """The sum over pivots, each counted as often as it is one; both times ascending."""
+    farthest = _FARTHEST * sigma_seconds
+    ends = torch.stack((seconds[0] - farthest, seconds[-1] + farthest))
+    first, last = torch.searchsorted(pivots, ends).tolist()
+    closeness = (seconds[:, None] - pivots[None, first:last]).div_(sigma_seconds).square_().neg_().exp_()
+    return (closeness * counts[first:last]).sum(dim=1)

@@ -107,7 +107,7 @@ async def open_components(settings: Settings, metrics: Metrics | None = None) ->
         index = await _open_index(settings, stack, metrics)
         stream = _open_stream(settings, stack)
         slots, gallery, precision = _create_gallery(settings, checkpoint)
-        operations = create_device_operations(checkpoint, gallery, precision, settings)
+        operations = create_device_operations(checkpoint, gallery, precision, settings, metrics)
         worker = DeviceWorker(settings.max_waiting, metrics)
         stack.push_async_callback(asyncio.to_thread, worker.close)
         limits = ImageLimits(settings.max_image_pixels, settings.min_image_side)

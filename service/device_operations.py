@@ -12,10 +12,13 @@ from model.gallery_scoring.precision import ScoringPrecision
 from service.gallery.candidate_lifting import LiftedCandidates, LiftingJob, lift_candidates
 from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob
 from service.gallery.device_gallery import DeviceGallery
+from service.gallery.mutual_scoring import MutualScores, MutualScoring, MutualScoringJob
+from service.gallery.remembered_rows import RememberedRows
 from service.inference.device_worker import Operation
 from service.inference.feature_extraction import FeatureExtraction, FeatureMap
 from service.inference.known_answer import KnownAnswerCheck
 from service.inference.matching import MatchedPair, Matching, MatchingJob
+from service.observability.metrics import Metrics
 from service.records import DetectionRecord
 from service.settings import Settings
 
@@ -30,6 +33,7 @@ class DeviceOperations:
 
     extract: Operation[Tensor, FeatureMap]
     score: Operation[ScoringJob, ScoredCandidates]
+    score_mutually: Operation[MutualScoringJob, MutualScores]
     lift: Operation[LiftingJob, LiftedCandidates]
     match: Operation[MatchingJob, list[MatchedPair]]
     put: Operation[DetectionRecord, None]
@@ -38,18 +42,23 @@ class DeviceOperations:
 
 
 def create_device_operations(
-    checkpoint: Checkpoint, gallery: DeviceGallery, precision: ScoringPrecision, settings: Settings
+    checkpoint: Checkpoint, gallery: DeviceGallery, precision: ScoringPrecision, settings: Settings, metrics: Metrics
 ) -> DeviceOperations:
-    """Puts a model onto the gallery's device and says what can be asked of it there."""
+    """Puts a model onto the gallery's device and says what can be asked of it there.
+
+    Raises:
+        CapacityError: the device has too little memory for the rows that are to be remembered.
+    """
     device = gallery.device
     matcher = FoldedMatcher.of(checkpoint.matcher, checkpoint.config, device)
     scorer = BlockedScorer(matcher, precision.compute)
     check = KnownAnswerCheck(matcher, checkpoint.config.channels, scorer, precision.storage, device)
     extraction = FeatureExtraction(checkpoint.extractor, device)
-    scoring = CandidateScoring(gallery, scorer)
+    scoring = CandidateScoring(gallery, scorer, RememberedRows(gallery, settings.remembered_rows_bytes, metrics))
     return DeviceOperations(
         extract=Operation("extract", extraction.extract, settings.extraction_batch),
-        score=Operation("score", scoring.score, settings.scoring_batch, _rows),
+        score=Operation("score", scoring.score, settings.scoring_batch, parts_of=_nearby),
+        score_mutually=Operation("score_mutually", MutualScoring(gallery, scorer).score),
         lift=Operation("lift", lift_candidates),
         match=Operation("match", Matching(matcher, device).match, _PAIRS_TOGETHER, _pairs),
         put=Operation("put", gallery.put, _WRITES_TOGETHER),
@@ -78,5 +87,5 @@ def _pairs(job: MatchingJob) -> int:
     return len(job.gallery_maps)
 
 
-def _rows(job: ScoringJob) -> int:
-    return job.rows
+def _nearby(job: ScoringJob) -> tuple[str, ...]:
+    return job.nearby_ids

@@ -59,6 +59,12 @@ class Settings(BaseSettings):
     )
     audit_retention_days: int = Field(365, ge=1, description="Days for which entries of the audit record are kept.")
     max_nearby: int = Field(64, ge=1, description="Nearby persons used by temporal lifting, the closest in time.")
+    remembered_rows_bytes: int = Field(
+        256 * 2**20,
+        ge=0,
+        description="Device memory for scores of recent nearby persons, which the next search near the same place and "
+        "time need not compute again; 0 for none.",
+    )
 
     max_requests: int = Field(256, ge=1, description="Requests in flight at most; further ones answer 429.")
     max_body_bytes: int = Field(64 * 2**20, ge=1024, description="Largest request body.")
@@ -68,7 +74,7 @@ class Settings(BaseSettings):
 
     decoding_threads: int = Field(2, ge=1, description="Threads that decode images.")
     extraction_batch: int = Field(32, ge=1, description="Most crops in one call of the feature extractor.")
-    scoring_batch: int = Field(256, ge=1, description="Most queries, nearby persons included, in one scoring call.")
+    scoring_batch: int = Field(256, ge=1, description="Most queries and different nearby persons in one scoring call.")
     max_waiting: int = Field(512, ge=1, description="Jobs that may wait for the device; further ones answer 429.")
     request_timeout_seconds: float = Field(60.0, gt=0, description="Time after which a request is given up.")
     header_timeout_seconds: float = Field(

@@ -12,7 +12,7 @@ from service.search.search_records import LiftingReport, Match, PivotReport, Que
 
 
 class QueryAnswer(BaseModel):
-    """The query, as the service understood it."""
+    """The query, as the service understood it; with `bootstrap` camera and time are those that were used."""
 
     detection_id: str | None
     camera_id: str | None
@@ -50,6 +50,9 @@ class LiftingAnswer(BaseModel):
 
     applied: bool
     reason: str | None = Field(description="Why it was not applied: `off` or `no_camera_or_time`; null where it was.")
+    stand_in: str | None = Field(
+        description="With `bootstrap`, the match whose camera and time were taken for the query's; else null."
+    )
     tau_seconds: float
     sigma_seconds: float
     num_pivots: int
@@ -68,8 +71,11 @@ class MatchAnswer(BaseModel):
     timestamp: str = Field(json_schema_extra=MOMENT_FORMAT)
     track_id: str | None
     person_id: str | None
-    score: float = Field(description="(p_t + α) · p_a with temporal lifting, else p_a.")
+    score: float = Field(description="p_a, or the re-ranked score; with temporal lifting times (p_t + α).")
     appearance_score: float = Field(description="p_a, in [0, 1].")
+    reranked_score: float | None = Field(
+        description="1 − d* of k-reciprocal encoding, in [0, 1]; null without re-ranking."
+    )
     temporal_score: float | None = Field(description="p_t, in [0, 1]; null without temporal lifting.")
     correspondences: list[CorrespondenceAnswer]
 
@@ -123,6 +129,7 @@ def _describe_lifting(lifting: LiftingReport) -> LiftingAnswer:
     return LiftingAnswer(
         applied=lifting.applied,
         reason=lifting.reason,
+        stand_in=lifting.stand_in,
         tau_seconds=lifting.parameters.tau_seconds,
         sigma_seconds=lifting.parameters.sigma_seconds,
         num_pivots=lifting.parameters.num_pivots,
@@ -154,6 +161,7 @@ def _describe_match(match: Match, query_grid: PixelGrid, config: ModelConfig) ->
         person_id=metadata.person_id,
         score=match.score,
         appearance_score=match.appearance_score,
+        reranked_score=match.reranked_score,
         temporal_score=match.temporal_score,
         correspondences=describe_correspondences(
             match.correspondences,

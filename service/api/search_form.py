@@ -3,7 +3,6 @@
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
 
 from model.temporal_lifting import LiftingParameters
 from service.api.detection_requests import require_later
@@ -38,7 +37,7 @@ class SearchForm(Form):
         default=None, allow_inf_nan=False, description="Matches with a lower final score are left out."
     )
     temporal_lifting: Literal["auto", "on", "off", "bootstrap"] = Field(
-        default="auto", description="`on` needs camera and time; `bootstrap` is not supported yet."
+        default="auto", description="`on` needs camera and time; `bootstrap` takes what is missing from the best match."
     )
     tau_seconds: Number = Field(default=100, gt=0, le=_MAX_SECONDS, allow_inf_nan=False, description="τ of the paper.")
     sigma_seconds: Number = Field(
@@ -46,7 +45,10 @@ class SearchForm(Form):
     )
     num_pivots: WholeNumber = Field(default=100, ge=1, le=10_000, description="K of the paper.")
     alpha: Number = Field(default=0.1, ge=0, le=1000, allow_inf_nan=False, description="α of the paper.")
-    rerank: bool = Field(default=False, description="`true` is not supported yet.")
+    rerank: bool = Field(
+        default=False,
+        description="Whether the best 200 candidates are re-ranked, before lifting; they alone are matches then.",
+    )
     num_correspondences: WholeNumber = Field(
         default=20, ge=0, le=1000, description="Correspondences of each match at most."
     )
@@ -54,20 +56,6 @@ class SearchForm(Form):
         default=0.5, ge=-1, le=1, allow_inf_nan=False, description="Lowest cosine similarity of a correspondence."
     )
     include_pivots: bool = Field(default=False, description="Whether the pivots of temporal lifting are listed.")
-
-    @field_validator("temporal_lifting")
-    @classmethod
-    def _refuse_bootstrap(cls, value: str) -> str:
-        if value == "bootstrap":
-            raise PydanticCustomError("rule", "bootstrap is not supported yet: send auto, on or off")
-        return value
-
-    @field_validator("rerank")
-    @classmethod
-    def _refuse_rerank(cls, value: bool) -> bool:
-        if value:
-            raise PydanticCustomError("rule", "true is not supported yet: send false, or leave it out")
-        return value
 
     @field_validator("time_to")
     @classmethod
@@ -84,7 +72,6 @@ class SearchForm(Form):
         candidates = CandidateFilter(
             frozenset(self.camera_ids), frozenset(self.exclude_camera_ids), self.time_from, self.time_to
         )
-        assert self.temporal_lifting != "bootstrap"
         return SearchQuery(
             image=None if self.image is None else self.image.content,
             detection_id=self.detection_id,
@@ -96,6 +83,7 @@ class SearchForm(Form):
             min_score=self.min_score,
             temporal_lifting=self.temporal_lifting,
             lifting=LiftingParameters(self.tau_seconds, self.sigma_seconds, self.num_pivots, self.alpha),
+            rerank=self.rerank,
             num_correspondences=self.num_correspondences,
             min_similarity=self.min_similarity,
             include_pivots=self.include_pivots,

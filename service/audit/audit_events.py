@@ -60,6 +60,7 @@ class AuditedParameters:
     sigma_seconds: float
     num_pivots: int
     alpha: float
+    rerank: bool
     num_correspondences: int
     min_similarity: float
     include_pivots: bool
@@ -79,6 +80,7 @@ class AuditedAnswer:
 
     Attributes:
         nearby: the detections that were named as near the query.
+        stand_in: the detection whose camera and time were taken for the query's.
         pivots: how many pivots were listed; not which, for they can be as many as the gallery.
     """
 
@@ -86,6 +88,7 @@ class AuditedAnswer:
     candidates: int
     lifting_applied: bool
     nearby: tuple[str, ...]
+    stand_in: str | None
     pivots: int
     matches: tuple[AuditedMatch, ...]
 

@@ -65,6 +65,7 @@ def _describe_parameters(query: SearchQuery) -> AuditedParameters:
         sigma_seconds=query.lifting.sigma_seconds,
         num_pivots=query.lifting.num_pivots,
         alpha=query.lifting.alpha,
+        rerank=query.rerank,
         num_correspondences=query.num_correspondences,
         min_similarity=query.min_similarity,
         include_pivots=query.include_pivots,
@@ -77,6 +78,7 @@ def _describe_answer(result: SearchResult) -> AuditedAnswer:
         candidates=result.num_candidates,
         lifting_applied=result.lifting.applied,
         nearby=result.lifting.nearby,
+        stand_in=result.lifting.stand_in,
         pivots=len(result.lifting.pivots),
         matches=tuple(AuditedMatch(match.metadata.detection_id, match.score) for match in result.matches),
     )

@@ -1,6 +1,6 @@
 """The gallery's feature maps in the device's memory, in preallocated blocks whose slots are reused."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import numpy as np
@@ -37,6 +37,7 @@ class DeviceGallery:
         self.table = table
         self.device = device
         self.dtype = dtype
+        self._listeners: list[Callable[[Sequence[int]], None]] = []
         self._block_slots = min(_BLOCK_SLOTS, table.capacity)
         shape = (self._block_slots, locations, channels)
         count = -(-table.capacity // self._block_slots)
@@ -48,8 +49,13 @@ class DeviceGallery:
                 raise self._too_small(block)
             self._blocks.append(block)
 
+    def follow_changes(self, listener: Callable[[Sequence[int]], None]) -> None:
+        """Has a listener told the slots of detections that are about to be replaced or removed."""
+        self._listeners.append(listener)
+
     def put(self, records: list[DetectionRecord]) -> list[None]:
         """Writes detections into their reserved slots, over what was there."""
+        self._announce(record.metadata.detection_id for record in records)
         for record in records:
             slot = self.table.reserved_slot(record.metadata.detection_id)
             block, row = divmod(slot, self._block_slots)
@@ -60,6 +66,7 @@ class DeviceGallery:
 
     def remove(self, detection_ids: list[str]) -> list[None]:
         """Wipes the maps of detections and frees their slots; those that have none are passed over."""
+        self._announce(detection_ids)
         for detection_id in detection_ids:
             for slot in self.table.filled_slots([detection_id]):
                 block, row = divmod(slot, self._block_slots)
@@ -88,6 +95,11 @@ class DeviceGallery:
                 rows = slots[first:last] - number * self._block_slots
                 scores[:, first:last] = in_halves(partial(_score_rows, scorer, block, rows), queries)
         return scores
+
+    def _announce(self, detection_ids: Iterable[str]) -> None:
+        if slots := self.table.filled_slots(detection_ids):
+            for listener in self._listeners:
+                listener(slots)
 
     def _too_small(self, error: Exception) -> Exception:
         if not is_out_of_memory(error):

@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -26,6 +26,10 @@ def _one(_: object) -> int:
     return 1
 
 
+def _no_parts(_: object) -> tuple[()]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation(Generic[Item, Result]):
     """Something the device does to a batch of items.
@@ -33,14 +37,20 @@ class Operation(Generic[Item, Result]):
     Attributes:
         name: for messages and metrics.
         function: results in the order of the items; runs on the device thread.
-        max_batch: the largest sum of `size_of` over a batch; a single larger item is a batch of its own.
+        max_batch: the largest size of a batch; a single larger item is a batch of its own.
         size_of: what an item counts.
+        parts_of: what each counts one besides, once in a batch, however many of its items have it.
     """
 
     name: str
     function: Callable[[list[Item]], Sequence[Result]]
     max_batch: int = 1
     size_of: Callable[[Item], int] = _one
+    parts_of: Callable[[Item], Collection[Hashable]] = _no_parts
+
+    def batch_size(self, items: Sequence[Item]) -> int:
+        """What items count together."""
+        return sum(map(self.size_of, items)) + len({part for item in items for part in self.parts_of(item)})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,14 +200,18 @@ class DeviceWorker:
         batch: list[_Job] = []
         kept: deque[_Job] = deque()
         size = 0
+        parts: set[Hashable] = set()
         for job in wanted:
             operation = wanted[0].operation
-            is_of_kind = job.operation is operation
-            if is_of_kind and (not batch or size + operation.size_of(job.item) <= limit):
-                batch.append(job)
-                size += operation.size_of(job.item)
-            else:
-                kept.append(job)
+            if job.operation is operation:
+                added = set(operation.parts_of(job.item)) - parts
+                more = operation.size_of(job.item) + len(added)
+                if not batch or size + more <= limit:
+                    batch.append(job)
+                    parts |= added
+                    size += more
+                    continue
+            kept.append(job)
         self._jobs = kept
         return batch
 
@@ -220,7 +234,7 @@ class DeviceWorker:
             _resolve(job, partial(_set_result, result))
 
     def _attempt(self, operation: Operation[Any, Any], items: list[Any]) -> Sequence[Any] | Exception:
-        self._metrics.sizes.labels(operation.name).observe(sum(map(operation.size_of, items)))
+        self._metrics.sizes.labels(operation.name).observe(operation.batch_size(items))
         with self._metrics.batches.labels(operation.name).time():
             outcome = attempt(lambda: operation.function(items))
         if not isinstance(outcome, Exception) and len(outcome) != len(items):
@@ -232,7 +246,7 @@ class DeviceWorker:
         has_no_memory = is_out_of_memory(error)
         if has_no_memory:
             self._metrics.out_of_memory.labels(operation.name).inc()
-            self._limits.learn(operation.name, sum(operation.size_of(job.item) for job in batch))
+            self._limits.learn(operation.name, operation.batch_size([job.item for job in batch]))
         if len(batch) == 1:
             _fail(batch[0], too_little_memory(f"this request ({operation.name})") if has_no_memory else error)
             return

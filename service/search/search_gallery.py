@@ -1,5 +1,5 @@
-"""Search, the whole way of a query crop: decode → feature map → nearby persons → scores → lifting → best matches →
-correspondences → metadata.
+"""Search, the whole way of a query crop: decode → feature map → nearby persons → scores → re-ranking → lifting → best
+matches → correspondences → metadata.
 """
 
 import asyncio
@@ -21,8 +21,10 @@ from service.inference.feature_extraction import FeatureMap
 from service.inference.matching import MatchedPair, MatchingJob
 from service.observability.stage_timing import StageTiming, search_stages
 from service.read_detections import read_comparable_feature_map, read_metadata
-from service.records import MICROSECONDS_PER_SECOND, DetectionMetadata
+from service.records import DetectionMetadata
 from service.search.best_matches import best_candidates, best_of_groups
+from service.search.nearby_persons import NearbyPersons, find_nearby
+from service.search.rerank_candidates import RerankedCandidates, rerank_candidates
 from service.search.search_records import (
     GroupBy,
     LiftingReport,
@@ -32,16 +34,7 @@ from service.search.search_records import (
     SearchQuery,
     SearchResult,
 )
-
-# How far the numbers of one crop's map may be apart, which batches and devices round differently: some units of float16
-# below one. Those of different crops are apart by tenths.
-_SAME_CROP = 2**-8
-
-
-@dataclass(frozen=True, slots=True)
-class _Nearby:
-    detection_ids: tuple[str, ...] = ()
-    is_truncated: bool = False
+from service.search.stand_in import find_stand_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +42,7 @@ class _Ranking:
     """Scores of all candidates, float64 [n], and the places of the best, best first."""
 
     scores: npt.NDArray[np.float64]
+    reranked_scores: npt.NDArray[np.float64] | None
     temporal_scores: npt.NDArray[np.float64] | None
     best: list[int]
 
@@ -63,16 +57,21 @@ async def search_gallery(components: Components, query: SearchQuery) -> SearchRe
     """
     timing = StageTiming(search_stages(components.metrics))
     seen, feature_map = await _see_query(components, query, timing)
+    stand_in = None
+    if query.temporal_lifting == "bootstrap":
+        with timing.stage("score"):
+            seen, stand_in = await find_stand_in(components, query, seen, feature_map)
     reason = _why_not_lifted(query, seen)
-    nearby = _Nearby() if reason else await _find_nearby(components, query, seen, feature_map)
+    nearby = NearbyPersons() if reason else await find_nearby(components, query, seen, feature_map)
     job = ScoringJob(feature_map, nearby.detection_ids, query.candidates, seen.detection_id)
     with timing.stage("score"):
         scored = await components.worker.run(components.operations.score, job)
+        reranked = await rerank_candidates(components, feature_map, scored) if query.rerank else None
     lifted = None
     if reason is None:
         with timing.stage("lift"):
-            lifted = await _lift(components, scored, query.lifting)
-    ranking = await asyncio.to_thread(_rank, scored, lifted, query)
+            lifted = await _lift(components, scored, reranked, query.lifting)
+    ranking = await asyncio.to_thread(_rank, scored, reranked, lifted, query)
     with timing.stage("locate"):
         matches = await _describe_matches(components, query, feature_map, scored, ranking)
     # Nearby persons and matches that an emptied Redis lacks would be missing without a word.
@@ -82,7 +81,9 @@ async def search_gallery(components: Components, query: SearchQuery) -> SearchRe
         query=seen,
         gallery_size=scored.gallery_size,
         num_candidates=len(scored.detection_ids),
-        lifting=_report_lifting(query, reason, scored, lifted, nearby.is_truncated),
+        lifting=_report_lifting(
+            query, scored, lifted, reason=reason, is_truncated=nearby.is_truncated, stand_in=stand_in
+        ),
         matches=matches,
         timing_ms=timing.finish(),
     )
@@ -130,59 +131,42 @@ def _why_not_lifted(query: SearchQuery, seen: QuerySeen) -> str | None:
     return "no_camera_or_time"
 
 
-async def _find_nearby(components: Components, query: SearchQuery, seen: QuerySeen, feature_map: FeatureMap) -> _Nearby:
-    """Detections of the query's camera within τ of it, the closest first; the query itself, stored, is not one."""
-    assert seen.camera_id is not None
-    assert seen.timestamp_us is not None
-    tau_us = round(query.lifting.tau_seconds * MICROSECONDS_PER_SECOND)
-    most = components.settings.max_nearby
-    itself = await _find_itself(components, query, seen.camera_id, seen.timestamp_us, feature_map)
-    wanted = most + len(itself)
-    found, is_truncated = await components.index.nearby(seen.camera_id, seen.timestamp_us, tau_us, wanted)
-    others = [detection_id for detection_id in found if detection_id not in itself]
-    return _Nearby(tuple(others[:most]), is_truncated or len(others) > most)
+async def _lift(
+    components: Components,
+    scored: ScoredCandidates,
+    reranked: RerankedCandidates | None,
+    parameters: LiftingParameters,
+) -> LiftedCandidates:
+    similarities = scored.appearance_scores if reranked is None else reranked.similarities
+    job = LiftingJob(scored, similarities, parameters)
+    return await components.worker.run_accepted(components.operations.lift, job)
 
 
-async def _find_itself(
-    components: Components, query: SearchQuery, camera_id: str, timestamp_us: int, feature_map: FeatureMap
-) -> set[str]:
-    """The stored detections that are the query: the one it names, or those of its camera, its moment and its map.
-
-    Maps and not crops are compared, because crops need not be kept.
-    """
-    if query.image is None:
-        assert query.detection_id is not None
-        return {query.detection_id}
-    at_once, _ = await components.index.nearby(camera_id, timestamp_us, 1, components.settings.max_nearby)
-    maps = await read_sound(components, components.store.get_feature_map, at_once)
-    return {
-        detection_id
-        for detection_id, stored in zip(at_once, maps, strict=True)
-        if stored is not None and _is_same_crop(stored, feature_map)
-    }
-
-
-def _is_same_crop(stored: FeatureMap, feature_map: FeatureMap) -> bool:
-    return stored.shape == feature_map.shape and bool(np.allclose(stored, feature_map, rtol=0, atol=_SAME_CROP))
-
-
-async def _lift(components: Components, scored: ScoredCandidates, parameters: LiftingParameters) -> LiftedCandidates:
-    return await components.worker.run_accepted(components.operations.lift, LiftingJob(scored, parameters))
-
-
-def _rank(scored: ScoredCandidates, lifted: LiftedCandidates | None, query: SearchQuery) -> _Ranking:
-    scores = scored.appearance_scores if lifted is None else lifted.scores
-    choose = _chooser(scored, query.group_by)
-    best = choose(scores, scored.detection_ids, count=query.limit)
+def _rank(
+    scored: ScoredCandidates, reranked: RerankedCandidates | None, lifted: LiftedCandidates | None, query: SearchQuery
+) -> _Ranking:
+    """Orders all candidates, or those that were re-ranked: how these compare with the others is not known."""
+    reranked_scores = None if reranked is None else reranked.similarities
+    scores = scored.appearance_scores if reranked_scores is None else reranked_scores
+    if lifted is not None:
+        scores = lifted.scores
+    places = slice(None) if reranked is None else reranked.places
+    choose = _chooser(scored, places, query.group_by)
+    best = choose(scores[places], scored.detection_ids[places], count=query.limit)
+    if reranked is not None:
+        best = reranked.places[best].tolist()
     if query.min_score is not None:
         best = [place for place in best if scores[place] >= query.min_score]
-    return _Ranking(scores, None if lifted is None else lifted.temporal_scores, best)
+    return _Ranking(scores, reranked_scores, None if lifted is None else lifted.temporal_scores, best)
 
 
-def _chooser(scored: ScoredCandidates, group_by: GroupBy) -> Callable[..., list[int]]:
+def _chooser(
+    scored: ScoredCandidates, places: slice | npt.NDArray[np.int64], group_by: GroupBy
+) -> Callable[..., list[int]]:
     if group_by == "detection":
         return best_candidates
-    return partial(best_of_groups, labels=scored.track_ids if group_by == "track" else scored.person_ids)
+    labels = scored.track_ids if group_by == "track" else scored.person_ids
+    return partial(best_of_groups, labels=labels[places])
 
 
 async def _describe_matches(
@@ -216,12 +200,17 @@ async def _describe_matches(
             metadata=about,
             score=float(ranking.scores[place]),
             appearance_score=float(scored.appearance_scores[place]),
-            temporal_score=None if ranking.temporal_scores is None else float(ranking.temporal_scores[place]),
+            reranked_score=_score_at(ranking.reranked_scores, place),
+            temporal_score=_score_at(ranking.temporal_scores, place),
             correspondences=correspondences,
         )
         for rank, ((place, about, _), correspondences) in enumerate(zip(found, located, strict=True), start=1)
     ]
     return tuple(matches)
+
+
+def _score_at(scores: npt.NDArray[np.float64] | None, place: int) -> float | None:
+    return None if scores is None else float(scores[place])
 
 
 def _is_as_scored(about: DetectionMetadata, scored: ScoredCandidates, place: int) -> bool:
@@ -267,12 +256,22 @@ def _locate(
 
 def _report_lifting(
     query: SearchQuery,
-    reason: str | None,
     scored: ScoredCandidates,
     lifted: LiftedCandidates | None,
+    *,
+    reason: str | None,
     is_truncated: bool,
+    stand_in: str | None,
 ) -> LiftingReport:
-    report = LiftingReport(lifted is not None, reason, query.lifting, scored.nearby_ids, is_truncated, ())
+    report = LiftingReport(
+        applied=lifted is not None,
+        reason=reason,
+        parameters=query.lifting,
+        nearby=scored.nearby_ids,
+        nearby_truncated=is_truncated,
+        pivots=(),
+        stand_in=stand_in,
+    )
     if lifted is None or not query.include_pivots:
         return report
     pivots = [

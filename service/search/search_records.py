@@ -9,7 +9,7 @@ from service.observability.stage_timing import Timing
 from service.records import CandidateFilter, DetectionMetadata
 
 GroupBy = Literal["detection", "track", "person"]
-TemporalLifting = Literal["auto", "on", "off"]
+TemporalLifting = Literal["auto", "on", "off", "bootstrap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class SearchQuery:
         timestamp_us: when; likewise.
         limit: matches at most.
         min_score: matches with a lower final score are left out.
+        rerank: whether the best candidates are re-ranked; then they alone are matches.
     """
 
     image: bytes | None
@@ -34,6 +35,7 @@ class SearchQuery:
     min_score: float | None
     temporal_lifting: TemporalLifting
     lifting: LiftingParameters
+    rerank: bool
     num_correspondences: int
     min_similarity: float
     include_pivots: bool
@@ -41,7 +43,7 @@ class SearchQuery:
 
 @dataclass(frozen=True, slots=True)
 class QuerySeen:
-    """The query as the service understood it; the size is that of the upright image."""
+    """The query as the service understood it; camera and time may be a stand-in's, the size is the upright image's."""
 
     detection_id: str | None
     camera_id: str | None
@@ -63,7 +65,11 @@ class PivotReport:
 
 @dataclass(frozen=True, slots=True)
 class LiftingReport:
-    """What temporal lifting did, or in a word why it did nothing."""
+    """What temporal lifting did, or in a word why it did nothing.
+
+    Attributes:
+        stand_in: the match whose camera and time were taken for the query's; None where the query had its own.
+    """
 
     applied: bool
     reason: str | None
@@ -71,16 +77,18 @@ class LiftingReport:
     nearby: tuple[str, ...]
     nearby_truncated: bool
     pivots: tuple[PivotReport, ...]
+    stand_in: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A detection that was found; `temporal_score` is None without lifting."""
+    """A detection that was found; `reranked_score` is None without re-ranking, `temporal_score` without lifting."""
 
     rank: int
     metadata: DetectionMetadata
     score: float
     appearance_score: float
+    reranked_score: float | None
     temporal_score: float | None
     correspondences: tuple[Correspondence, ...]
 

@@ -114,9 +114,9 @@ def test_no_candidates() -> None:
     assert lifted.pivots == []
 
 
-def draw_gallery(size: int, cameras: int, random: np.random.Generator) -> list[Seen]:
+def draw_gallery(size: int, cameras: int, random: np.random.Generator, span: float = 2000) -> list[Seen]:
     ids = random.permutation(size)
-    seconds = np.round(random.uniform(0, 2000, size), 3)
+    seconds = np.round(random.uniform(0, span, size), 3)
     return [
         Seen(f"detection-{ids[i]:04}", int(camera), float(seconds[i]))
         for i, camera in enumerate(random.integers(cameras, size=size))
@@ -142,6 +142,16 @@ def test_random_galleries_equal_slow_loops(size: int, cameras: int, nearby: int,
     # float64 throughout; only the order of adding differs.
     assert lifted.temporal_scores.tolist() == pytest.approx(expected.temporal_scores, rel=1e-12)
     assert lifted.scores.tolist() == pytest.approx(expected.scores, rel=1e-12)
+
+
+@pytest.mark.parametrize("span", [1.0, 20_000.0, 1e7])
+def test_galleries_of_a_moment_and_of_months_equal_slow_loops(span: float) -> None:
+    random = np.random.default_rng(7)
+    gallery = draw_gallery(300, 2, random, span)
+    retrieval = random.uniform(size=(6, 300)).tolist()
+    lifted = lift_gallery(gallery, retrieval[0], retrieval, num_pivots=30, sigma_seconds=80)
+    expected = lift(retrieval[0], retrieval, gallery, 30, sigma=80, alpha=0.1)
+    assert lifted.temporal_scores.tolist() == pytest.approx(expected.temporal_scores, rel=1e-12)
 
 
 def test_the_order_in_storage_decides_nothing() -> None:

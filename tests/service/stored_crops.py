@@ -60,6 +60,7 @@ def search_for(
         min_score=None,
         temporal_lifting="auto",
         lifting=LiftingParameters(),
+        rerank=False,
         num_correspondences=0,
         min_similarity=0.5,
         include_pivots=False,

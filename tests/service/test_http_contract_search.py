@@ -91,6 +91,20 @@ def test_with_camera_and_time_scores_are_lifted(service_client: httpx.Client) ->
         assert 0 <= match["temporal_score"] <= 1
 
 
+def test_where_and_when_nobody_knows_the_best_match_stands_in(service_client: httpx.Client) -> None:
+    answer = search(service_client, crop_file(30), temporal_lifting="bootstrap", limit=12)
+    # The crop itself is stored: then and there it was seen.
+    assert answer["temporal_lifting"]["stand_in"] == "s03"
+    assert (answer["query"]["camera_id"], answer["query"]["timestamp"]) == (CAMERAS[0], "1970-01-01T00:18:10.000000Z")
+    known = search(service_client, crop_file(30), camera_id=CAMERAS[0], timestamp="1090", limit=12)
+    assert known["temporal_lifting"]["stand_in"] is None
+    assert answer["temporal_lifting"] == {**known["temporal_lifting"], "stand_in": "s03"}
+    assert answer["matches"] == known["matches"]
+    nobody = search(service_client, crop_file(30), temporal_lifting="bootstrap", camera_ids=["nobody"])
+    lifting = nobody["temporal_lifting"]
+    assert (lifting["applied"], lifting["reason"], lifting["stand_in"]) == (False, "no_camera_or_time", None)
+
+
 def test_pivots_are_listed_on_request(service_client: httpx.Client) -> None:
     seen = {"camera_id": CAMERAS[0], "timestamp": "1020", "num_pivots": "2", "tau_seconds": "40"}
     assert search(service_client, crop_file(30), **seen)["temporal_lifting"]["pivots"] == []
@@ -104,6 +118,25 @@ def test_pivots_are_listed_on_request(service_client: httpx.Client) -> None:
         own = [pivot["detection_id"] for pivot in pivots if pivot["camera_id"] == match["camera_id"]]
         closeness = [exp(-(((seconds[match["detection_id"]] - seconds[pivot]) / 100) ** 2)) for pivot in own]
         assert match["temporal_score"] == pytest.approx(sum(closeness) / 2, rel=1e-9)
+
+
+@pytest.mark.parametrize("lifting", ["off", "bootstrap"])
+def test_the_best_candidates_are_re_ranked_before_lifting(service_client: httpx.Client, lifting: str) -> None:
+    plain = search(service_client, crop_file(30), temporal_lifting=lifting, limit=12)
+    assert all(match["reranked_score"] is None for match in plain["matches"])
+    answer = search(service_client, crop_file(30), temporal_lifting=lifting, limit=12, rerank="true")
+    assert sorted(ids(answer)) == sorted(ids(plain))
+    assert answer["temporal_lifting"] == plain["temporal_lifting"]
+    found = {match["detection_id"]: match for match in plain["matches"]}
+    for match in answer["matches"]:
+        before = found[match["detection_id"]]
+        assert match["appearance_score"] == pytest.approx(before["appearance_score"], abs=1e-6)
+        assert match["temporal_score"] == pytest.approx(before["temporal_score"], abs=1e-6)
+        weight = 1 if match["temporal_score"] is None else match["temporal_score"] + 0.1
+        assert match["score"] == pytest.approx(weight * match["reranked_score"], rel=1e-9)
+        assert 0 <= match["reranked_score"] <= 1
+    keys = [(-match["score"], match["detection_id"]) for match in answer["matches"]]
+    assert keys == sorted(keys)
 
 
 def test_a_stored_detection_is_the_query_and_no_candidate(service_client: httpx.Client) -> None:

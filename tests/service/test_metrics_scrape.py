@@ -19,6 +19,7 @@ COUNTED = (
     "detections",
     "entries",
     "records",
+    "rows",
     "requests",
     "jobs",
     "images",

@@ -24,7 +24,7 @@ class Query:
     detection_id: str | None
     camera_id: str | None
     timestamp_us: int | None
-    is_lifted: bool
+    lifting: str
     tau_seconds: int
     sigma_seconds: int
     num_pivots: int
@@ -40,7 +40,7 @@ class Query:
             "detection_id": self.detection_id,
             "camera_id": self.camera_id,
             "timestamp": None if self.timestamp_us is None else seconds(self.timestamp_us),
-            "temporal_lifting": "auto" if self.is_lifted else "off",
+            "temporal_lifting": self.lifting,
             "tau_seconds": str(self.tau_seconds),
             "sigma_seconds": str(self.sigma_seconds),
             "num_pivots": str(self.num_pivots),
@@ -68,6 +68,7 @@ class Expected:
     appearance: dict[str, float]
     final: dict[str, float]
     temporal: dict[str, float] | None
+    stand_in: str | None
     nearby: list[str]
     is_truncated: bool
     pivots: set[tuple[str | None, str]]
@@ -78,8 +79,12 @@ def expect(query: Query, contents: Contents, pool: CropPool, max_nearby: int) ->
     crop, camera_id, timestamp_us = _see(query, contents)
     order = sorted(each for each, stored in contents.items() if _is_candidate(query, each, stored))
     appearance = {each: pool.appearance_score(crop, contents[each].crop) for each in order}
-    if not query.is_lifted or camera_id is None or timestamp_us is None:
-        return Expected(appearance, appearance, None, [], False, set())
+    stand_in = _find_stand_in(query, contents, appearance, camera_id, timestamp_us)
+    if stand_in is not None:
+        camera_id = contents[stand_in].camera_id
+        timestamp_us = contents[stand_in].timestamp_us if timestamp_us is None else timestamp_us
+    if query.lifting == "off" or camera_id is None or timestamp_us is None:
+        return Expected(appearance, appearance, None, None, [], False, set())
     others = _others_nearby(query, contents, camera_id, timestamp_us, max_nearby)
     nearby = others[:max_nearby]
     lifted = _lift(query, contents, pool, order, [crop, *(contents[each].crop for each in nearby)])
@@ -88,6 +93,7 @@ def expect(query: Query, contents: Contents, pool: CropPool, max_nearby: int) ->
         appearance=appearance,
         final=dict(zip(order, lifted.scores, strict=True)),
         temporal=dict(zip(order, lifted.temporal_scores, strict=True)),
+        stand_in=stand_in,
         nearby=nearby,
         is_truncated=len(others) > max_nearby,
         pivots={(rows[row], order[place]) for pivots in lifted.pivots.values() for row, place in pivots},
@@ -99,6 +105,7 @@ def check_answer(query: Query, answer: Mapping[str, Any], contents: Contents, ex
     assert answer["gallery"] == {"size": len(contents), "candidates": len(expected.final)}
     lifting = answer["temporal_lifting"]
     assert lifting["applied"] == (expected.temporal is not None)
+    assert lifting["stand_in"] == expected.stand_in
     assert (lifting["nearby"], lifting["nearby_truncated"]) == (expected.nearby, expected.is_truncated)
     assert {(each["retrieved_by"], each["detection_id"]) for each in lifting["pivots"]} == expected.pivots
     matches = answer["matches"]
@@ -164,6 +171,22 @@ def _see(query: Query, contents: Contents) -> tuple[int, str | None, int | None]
     stored = contents[query.detection_id]
     camera_id = stored.camera_id if query.camera_id is None else query.camera_id
     return stored.crop, camera_id, stored.timestamp_us if query.timestamp_us is None else query.timestamp_us
+
+
+def _find_stand_in(
+    query: Query, contents: Contents, appearance: dict[str, float], camera_id: str | None, timestamp_us: int | None
+) -> str | None:
+    """The best match, of the query's camera or about its time where that is known."""
+    if query.lifting != "bootstrap" or (camera_id is not None and timestamp_us is not None):
+        return None
+    tau_us = query.tau_seconds * MICROSECONDS_PER_SECOND
+    fitting = [
+        each
+        for each in appearance
+        if camera_id in (None, contents[each].camera_id)
+        and (timestamp_us is None or abs(contents[each].timestamp_us - timestamp_us) < tau_us)
+    ]
+    return min(fitting, key=lambda each: (-appearance[each], each), default=None)
 
 
 def _is_candidate(query: Query, detection_id: str, stored: Stored) -> bool:

@@ -74,6 +74,7 @@ async def test_a_search_by_picture(components: Components) -> None:
         "sigma_seconds": 80,
         "num_pivots": 70,
         "alpha": 0.2,
+        "rerank": False,
         "num_correspondences": 0,
         "min_similarity": 0.5,
         "include_pivots": True,
@@ -82,6 +83,7 @@ async def test_a_search_by_picture(components: Components) -> None:
     answer = entry["answer"]
     assert (answer["gallery_size"], answer["candidates"], answer["lifting_applied"]) == (3, 2, True)
     assert (answer["nearby"], answer["pivots"]) == (["a"], len(result.lifting.pivots))
+    assert answer["stand_in"] is None
     assert answer["matches"] == [
         {"detection_id": match.metadata.detection_id, "score": match.score} for match in result.matches
     ]

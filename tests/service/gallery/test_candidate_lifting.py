@@ -7,7 +7,7 @@ import torch
 from model.temporal_lifting import LiftingParameters
 from reference.temporal_lifting import Seen, lift
 from service.gallery.candidate_lifting import LiftingJob, lift_candidates
-from service.gallery.candidate_scoring import ScoredCandidates
+from service.gallery.candidate_scoring import ScoredCandidates, SearchLogits
 from service.records import MICROSECONDS_PER_SECOND
 
 NOVEMBER_2026_US = 1_790_000_000_000_000
@@ -17,7 +17,7 @@ def draw_scored(rows: int, count: int, seed: int) -> ScoredCandidates:
     random = np.random.default_rng(seed)
     logits = torch.from_numpy(random.standard_normal((rows, count)) * 3).float()
     return ScoredCandidates(
-        logits=logits,
+        logits=SearchLogits(logits, list(range(rows)), slice(None)),
         appearance_scores=logits[0].double().sigmoid().numpy(),
         nearby_ids=tuple(f"n{row}" for row in range(1, rows)),
         detection_ids=np.array([f"d{number:03}" for number in random.permutation(count)], dtype=object),
@@ -34,7 +34,7 @@ def draw_scored(rows: int, count: int, seed: int) -> ScoredCandidates:
 def test_a_batch_equals_slow_loops(num_pivots: int) -> None:
     parameters = LiftingParameters(sigma_seconds=60, num_pivots=num_pivots, alpha=0.2)
     all_scored = [draw_scored(1, 40, seed=1), draw_scored(6, 75, seed=2)]
-    lifted = lift_candidates([LiftingJob(scored, parameters) for scored in all_scored])
+    lifted = lift_candidates([LiftingJob(scored, scored.appearance_scores, parameters) for scored in all_scored])
     for scored, found in zip(all_scored, lifted, strict=True):
         seen = [
             Seen(str(detection_id), int(camera), (int(timestamp_us) - NOVEMBER_2026_US) / MICROSECONDS_PER_SECOND)
@@ -42,8 +42,8 @@ def test_a_batch_equals_slow_loops(num_pivots: int) -> None:
                 scored.detection_ids, scored.cameras, scored.timestamps_us, strict=True
             )
         ]
-        appearance = (1 / (1 + np.exp(-scored.logits[0].double().numpy()))).tolist()
-        expected = lift(appearance, scored.logits.tolist(), seen, num_pivots, sigma=60, alpha=0.2)
+        appearance = (1 / (1 + np.exp(-scored.logits.of_query().double().numpy()))).tolist()
+        expected = lift(appearance, scored.logits.of_search().tolist(), seen, num_pivots, sigma=60, alpha=0.2)
         np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-9)
         np.testing.assert_allclose(found.temporal_scores, expected.temporal_scores, rtol=1e-9)
         pivots = {camera: [] for camera in expected.pivots}
@@ -53,7 +53,7 @@ def test_a_batch_equals_slow_loops(num_pivots: int) -> None:
 
 
 def test_no_candidates_are_no_scores() -> None:
-    (lifted,) = lift_candidates([LiftingJob(draw_scored(3, 0, seed=1), LiftingParameters())])
+    (lifted,) = lift_candidates([LiftingJob(draw_scored(3, 0, seed=1), np.empty(0), LiftingParameters())])
     assert (lifted.scores.shape, lifted.temporal_scores.shape, lifted.pivots) == ((0,), (0,), [])
 
 
@@ -61,8 +61,10 @@ def test_microseconds_count_at_todays_dates() -> None:
     scored = draw_scored(1, 2, seed=1)
     scored.timestamps_us[:] = NOVEMBER_2026_US, NOVEMBER_2026_US + 1
     scored.cameras[:] = 0
-    scored.logits[:] = torch.tensor([[5.0, 1.0]])
-    (lifted,) = lift_candidates([LiftingJob(scored, LiftingParameters(sigma_seconds=1e-6, num_pivots=1))])
+    scored.logits.of_batch[:] = torch.tensor([[5.0, 1.0]])
+    (lifted,) = lift_candidates(
+        [LiftingJob(scored, scored.appearance_scores, LiftingParameters(sigma_seconds=1e-6, num_pivots=1))]
+    )
     assert lifted.temporal_scores.tolist() == pytest.approx([1, np.exp(-1)], rel=1e-6)
 
 
@@ -72,6 +74,18 @@ def test_candidates_that_are_alike_in_all_are_lifted_exactly_alike(count: int) -
     scored.timestamps_us[::2] = NOVEMBER_2026_US + 123_456_789
     scored.cameras[:] = 2
     scored.appearance_scores[::2] = 0.3
-    (lifted,) = lift_candidates([LiftingJob(scored, LiftingParameters(num_pivots=7))])
+    (lifted,) = lift_candidates([LiftingJob(scored, scored.appearance_scores, LiftingParameters(num_pivots=7))])
     assert len(set(lifted.scores[::2].tolist())) == 1
     assert len(set(lifted.temporal_scores[::2].tolist())) == 1
+
+
+def test_what_is_lifted_may_be_re_ranked_and_pivots_stay_those_of_appearance() -> None:
+    scored = draw_scored(3, 40, seed=4)
+    similarities = np.random.default_rng(5).uniform(0, 1, 40)
+    similarities[::3] = 0
+    plain, reranked = lift_candidates(
+        [LiftingJob(scored, each, LiftingParameters()) for each in (scored.appearance_scores, similarities)]
+    )
+    assert plain.pivots == reranked.pivots
+    np.testing.assert_array_equal(plain.temporal_scores, reranked.temporal_scores)
+    np.testing.assert_allclose(reranked.scores, (plain.temporal_scores + 0.1) * similarities, rtol=1e-12)

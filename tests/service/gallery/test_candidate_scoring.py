@@ -10,6 +10,7 @@ from model.gallery_scoring import BlockedScorer, Float32ReferenceScorer, positio
 from service.gallery import device_gallery
 from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob, _appearance_scores
 from service.gallery.device_gallery import DeviceGallery
+from service.gallery.remembered_rows import RememberedRows
 from service.gallery.slot_table import SlotTable
 from service.inference.feature_extraction import FeatureMap
 from service.records import CandidateFilter, DetectionRecord
@@ -36,7 +37,7 @@ def gallery(monkeypatch: pytest.MonkeyPatch) -> DeviceGallery:
 
 @pytest.fixture
 def scoring(gallery: DeviceGallery) -> CandidateScoring:
-    return CandidateScoring(gallery, BlockedScorer(build_matcher(), torch.float32))
+    return CandidateScoring(gallery, BlockedScorer(build_matcher(), torch.float32), RememberedRows(gallery, 2**20))
 
 
 def reference_logits(queries: list[FeatureMap], chosen: list[DetectionRecord]) -> torch.Tensor:
@@ -62,7 +63,7 @@ def check_equals_reference(job: ScoringJob, scored: ScoredCandidates) -> None:
     assert scored.nearby_ids == job.nearby_ids
     maps = {each.metadata.detection_id: each.feature_map for each in RECORDS}
     expected = reference_logits([job.query_map, *(maps[near] for near in job.nearby_ids)], chosen)
-    torch.testing.assert_close(scored.logits, expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(scored.logits.of_search(), expected, rtol=0, atol=1e-5)
 
 
 JOBS = [
@@ -98,15 +99,15 @@ def test_no_candidates_alone_and_beside_others(scoring: CandidateScoring) -> Non
     nobody = ScoringJob(QUERIES[0], ("d01",), CandidateFilter(camera_ids=frozenset({"closed"})), None)
     (alone,) = scoring.score([nobody])
     beside = scoring.score([nobody, JOBS[0]])
-    assert alone.logits.shape == beside[0].logits.shape == (2, 0)
+    assert alone.logits.of_search().shape == beside[0].logits.of_search().shape == (2, 0)
     check_equals_reference(JOBS[0], beside[1])
 
 
 def test_an_empty_gallery() -> None:
     empty = DeviceGallery(SlotTable(5), LOCATIONS, CHANNELS, torch.bfloat16, torch.device("cpu"))
-    scoring = CandidateScoring(empty, BlockedScorer(build_matcher(), torch.float32))
+    scoring = CandidateScoring(empty, BlockedScorer(build_matcher(), torch.float32), RememberedRows(empty, 2**20))
     for scored in scoring.score([JOBS[0], replace(JOBS[1], nearby_ids=("gone",))]):
-        assert scored.logits.shape == (1, 0)
+        assert scored.logits.of_search().shape == (1, 0)
         assert scored.nearby_ids == ()
         assert scored.gallery_size == 0
 
@@ -117,15 +118,15 @@ def test_nearby_persons_erased_meanwhile_are_dropped(gallery: DeviceGallery, sco
     for scored in (scoring.score([job])[0], scoring.score([JOBS[4], job])[1]):
         assert scored.nearby_ids == ("d07", "d02")
         expected = reference_logits([QUERIES[0], RECORDS[7].feature_map, RECORDS[2].feature_map], RECORDS[:20])
-        torch.testing.assert_close(scored.logits, expected, rtol=0, atol=1e-5)
+        torch.testing.assert_close(scored.logits.of_search(), expected, rtol=0, atol=1e-5)
 
 
 def test_what_was_scored_does_not_change_with_the_gallery(gallery: DeviceGallery, scoring: CandidateScoring) -> None:
     (scored,) = scoring.score([JOBS[0]])
-    logits = scored.logits.clone()
+    logits = scored.logits.of_search().clone()
     gallery.remove([f"d{number:02}" for number in range(50)])
     check_equals_reference(JOBS[0], scored)
-    assert torch.equal(scored.logits, logits)
+    assert torch.equal(scored.logits.of_search(), logits)
 
 
 def test_equal_logits_are_exactly_equal_appearance_scores_and_extreme_ones_do_no_harm() -> None:

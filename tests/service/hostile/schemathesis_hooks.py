@@ -35,12 +35,12 @@ def map_body(_: schemathesis.HookContext, body: Body) -> Body:
 
 @schemathesis.hook("map_body").apply_to(operation_id="post_search")
 def keep_the_rules_of_a_search(_: schemathesis.HookContext, body: Body) -> Body:
-    """One query, a window that has an end after its beginning, and only what is supported."""
+    """One query, a window that has an end after its beginning, and lifting that needs neither camera nor time."""
     if not isinstance(body, dict) or next(_turns) % 3 == 0:
         return body
     kept = {name: value for name, value in _in_order(body).items() if value is not None}
     kept.pop("detection_id" if "image" in kept else "image", None)
-    return {**kept, "rerank": False, "temporal_lifting": "auto"}
+    return {**kept, "temporal_lifting": "bootstrap" if kept.get("temporal_lifting") == "bootstrap" else "auto"}
 
 
 @schemathesis.hook("map_body").apply_to(operation_id="post_erase")

@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -89,6 +90,17 @@ async def test_a_batch_holds_what_its_size_allows_and_a_larger_item_goes_alone(w
     gate.open()
     assert await asyncio.gather(*tasks) == [12, 10, 8, 50, 2]
     assert doubling.batches == [[6, 4], [5, 1], [25]]
+
+
+async def test_what_items_of_a_batch_share_counts_once(worker: DeviceWorker) -> None:
+    gate, doubling = Gate(), Doubling()
+    # Each counts one, and one for each of its digits.
+    sharing = replace(doubling.operation, max_batch=6, parts_of=lambda item: set(str(item)))
+    tasks = await gather_behind(worker, gate, *((sharing, item) for item in (123, 321, 45, 4, 21)))
+    gate.open()
+    assert await asyncio.gather(*tasks) == [246, 642, 90, 8, 42]
+    assert doubling.batches == [[123, 321, 21], [45, 4]]
+    assert sharing.batch_size([123, 321, 21]) == 6
 
 
 async def test_the_oldest_job_says_which_kind_is_next(worker: DeviceWorker) -> None:
