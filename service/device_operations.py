@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from model.checkpoint import Checkpoint
-from model.gallery_scoring import BlockedScorer
+from model.gallery_scoring import choose_scorer
 from model.gallery_scoring.interface import FoldedMatcher
 from model.gallery_scoring.precision import ScoringPrecision
 from service.gallery.candidate_lifting import LiftedCandidates, LiftingJob, lift_candidates
@@ -51,7 +51,7 @@ def create_device_operations(
     """
     device = gallery.device
     matcher = FoldedMatcher.of(checkpoint.matcher, checkpoint.config, device)
-    scorer = BlockedScorer(matcher, precision.compute)
+    scorer = choose_scorer(matcher, checkpoint.config.channels, precision)
     check = KnownAnswerCheck(matcher, checkpoint.config.channels, scorer, precision.storage, device)
     extraction = FeatureExtraction(checkpoint.extractor, device)
     scoring = CandidateScoring(gallery, scorer, RememberedRows(gallery, settings.remembered_rows_bytes, metrics))

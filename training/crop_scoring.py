@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.checkpoint import Checkpoint
-from model.gallery_scoring import BlockedScorer, position_major
+from model.gallery_scoring import choose_scorer, position_major
 from model.gallery_scoring.interface import FoldedMatcher
 from model.gallery_scoring.precision import Precision, choose_precision
 from training.pooled_features import pooled_features
@@ -45,7 +45,8 @@ def score_crops(
     if compares_pooled_features:
         return (query_features @ gallery_features.T).cpu()
     chosen = choose_precision(device.type, _STORED_AS)
-    scorer = BlockedScorer(FoldedMatcher.of(model.matcher, model.config, device), chosen.compute)
+    matcher = FoldedMatcher.of(model.matcher, model.config, device)
+    scorer = choose_scorer(matcher, model.config.channels, chosen)
     stored = gallery_features.to(chosen.storage)
     batches = query_features.to(chosen.storage).split(_CROPS_PER_BATCH)
     return torch.cat([scorer.score(batch, stored) for batch in batches]).cpu()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from model.checkpoint import Checkpoint
-from model.gallery_scoring import BlockedScorer, position_major
+from model.gallery_scoring import choose_scorer, position_major
 from model.gallery_scoring.interface import FoldedMatcher
 from model.gallery_scoring.precision import choose_precision
 from service.records import DetectionMetadata
@@ -58,7 +58,8 @@ class _Model:
         self.fingerprint = checkpoint.fingerprint
         self._device = device
         self._dtype = precision.storage
-        self._scorer = BlockedScorer(FoldedMatcher.of(checkpoint.matcher, checkpoint.config, device), precision.compute)
+        matcher = FoldedMatcher.of(checkpoint.matcher, checkpoint.config, device)
+        self._scorer = choose_scorer(matcher, checkpoint.config.channels, precision)
 
     def maps(self, feature_maps: Sequence[npt.NDArray[np.float16]]) -> Tensor:
         return position_major(torch.from_numpy(np.stack(feature_maps))).to(self._device, self._dtype)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from model.checkpoint import Checkpoint
-from model.gallery_scoring import BlockedScorer
+from model.gallery_scoring import choose_scorer
 from model.gallery_scoring.interface import FoldedMatcher
 from model.gallery_scoring.precision import choose_precision
 from model.reranking import RerankingParameters, rerank
@@ -50,7 +50,8 @@ def match_pairs(
 ) -> PairScores:
     """Logits of crops `rows` int64 [r] as queries against all maps [n, hw, d], in the service's precision."""
     precision = choose_precision(device)
-    scorer = BlockedScorer(FoldedMatcher.of(model.matcher, model.config, device), precision.compute)
+    matcher = FoldedMatcher.of(model.matcher, model.config, device)
+    scorer = choose_scorer(matcher, model.config.channels, precision)
     stored = maps.to(device)
     values = torch.empty(len(rows), len(maps))
     starts = range(0, len(rows), _ROWS_PER_BATCH)

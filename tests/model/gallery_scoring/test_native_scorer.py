@@ -1,6 +1,7 @@
 """Every native kernel that this processor has against float64, and what a caller may rely on."""
 
 import math
+from importlib import import_module
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from model.config import ModelConfig
 from model.gallery_scoring import (
     BlockedScorer,
     Float32ReferenceScorer,
+    GalleryScorer,
     NativeScorer,
     choose_scorer,
     installed_library,
@@ -203,7 +205,12 @@ def test_the_fastest_kernel_of_a_format_is_taken(library: NativeLibrary) -> None
     assert scorer.kernel_for(torch.int8, 1152).name != "amx_int8"
 
 
-def test_the_scorer_of_a_device(library: NativeLibrary) -> None:
-    precision = choose_precision("cpu")
-    assert isinstance(choose_scorer(build(6), precision, library), NativeScorer)
-    assert isinstance(choose_scorer(build(6), precision, None), BlockedScorer)
+def test_the_scorer_of_a_device(library: NativeLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(choose_with(library, monkeypatch), NativeScorer)
+    assert isinstance(choose_with(None, monkeypatch), BlockedScorer)
+
+
+def choose_with(installed: NativeLibrary | None, monkeypatch: pytest.MonkeyPatch) -> GalleryScorer:
+    # The package has a function of the module's name.
+    monkeypatch.setattr(import_module("model.gallery_scoring.choose_scorer"), "installed_library", lambda: installed)
+    return choose_scorer(build(6), 8, choose_precision("cpu"))
