@@ -69,6 +69,14 @@ class Pivot:
 
 
 @dataclass(frozen=True, slots=True)
+class TemporalScores:
+    """p_t of all candidates, float64 [n], in [0, 1], and the pivots, the best of each camera first."""
+
+    values: Tensor
+    pivots: list[Pivot]
+
+
+@dataclass(frozen=True, slots=True)
 class LiftedScores:
     """Final and temporal scores of all candidates, float64 [n], and the pivots, the best of each camera first."""
 
@@ -90,8 +98,20 @@ def lift_scores(
         parameters: τ is not used here, it chose R.
 
     Returns:
-        Scores in [0, 1 + α], temporal scores p_t in [0, 1]. Of equal retrieval scores at the K-th place those of
-        the lower candidate ID are pivots, then those of the earlier row, so that storage order decides nothing.
+        Scores in [0, 1 + α], temporal scores p_t in [0, 1].
+    """
+    temporal = find_temporal_scores(retrieval_scores, candidates, parameters)
+    scores = (temporal.values + parameters.alpha) * appearance_scores.double()
+    return LiftedScores(scores, temporal.values, temporal.pivots)
+
+
+def find_temporal_scores(
+    retrieval_scores: Tensor, candidates: Candidates, parameters: LiftingParameters
+) -> TemporalScores:
+    """Chooses the pivots, and says how close to them in time each candidate was seen: p_t, Eq. (2) of Section 4.
+
+    Arguments as those of `lift_scores`. Of equal retrieval scores at the K-th place those of the lower candidate ID are
+    pivots, then those of the earlier row, so that storage order decides nothing.
     """
     temporal_scores = torch.zeros_like(candidates.seconds)
     pivots: list[Pivot] = []
@@ -104,8 +124,7 @@ def lift_scores(
         pivots += [Pivot(camera, candidate, row) for row, candidate in chosen]
         pivot_seconds = candidates.seconds[[candidate for _, candidate in chosen]]
         temporal_scores[members] = _mean_closeness(candidates.seconds[members], pivot_seconds, parameters.sigma_seconds)
-    scores = (temporal_scores + parameters.alpha) * appearance_scores.double()
-    return LiftedScores(scores, temporal_scores, pivots)
+    return TemporalScores(temporal_scores, pivots)
 
 
 def _leave_out_the_unlikely(best: Tensor, members: Tensor, num_pivots: int) -> Tensor:

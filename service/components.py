@@ -5,16 +5,19 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from model.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint_path
-from model.gallery_scoring.precision import ScoringPrecision, choose_precision
+from model.gallery_scoring import multiplies_int8
 from service.detection_writer import DetectionWriter
 from service.device_operations import DeviceOperations, choose_device, create_device_operations
-from service.gallery.capacity import choose_capacity
+from service.gallery.create_gallery import Scorers, create_gallery, create_scorers
 from service.gallery.device_gallery import DeviceGallery
+from service.gallery.gallery_format import GalleryFormat, choose_format
 from service.gallery.slot_table import SlotTable
 from service.gallery_model import settle_gallery_model
 from service.inference.device_worker import DeviceWorker
+from service.inference.feature_extraction import FeatureMap
 from service.inference.image_decoding import ImageDecoder, ImageLimits
 from service.observability.metrics import Metrics
 from service.settings import Settings
@@ -25,6 +28,7 @@ from service.storage.embedded_redis_supervision import keep_running
 from service.storage.ingest_stream import IngestStream
 from service.storage.metadata.metadata_index import KeyCounts, MetadataIndex
 from service.storage.metadata.redis_keys import RedisKeys
+from service.storage.record_encoding import DamagedRecord
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +61,7 @@ class Components:
 
     Attributes:
         gallery: the feature maps on the device; only the worker's thread touches it.
+        gallery_format: in which form they lie there.
         slots: which detection lies where on the device.
         recovery: written by `recover_gallery` alone.
         scrub: written by `complete_erasures` alone.
@@ -70,6 +75,7 @@ class Components:
     worker: DeviceWorker
     operations: DeviceOperations
     gallery: DeviceGallery
+    gallery_format: GalleryFormat
     slots: SlotTable
     store: DetectionStore
     index: MetadataIndex
@@ -106,14 +112,14 @@ async def open_components(settings: Settings, metrics: Metrics | None = None) ->
         stack.push_async_callback(asyncio.to_thread, audit.close)
         index = await _open_index(settings, stack, metrics)
         stream = _open_stream(settings, stack)
-        slots, gallery, precision = _create_gallery(settings, checkpoint)
-        operations = create_device_operations(checkpoint, gallery, precision, settings, metrics)
+        gallery, form, scorers = _create_gallery(settings, checkpoint, store)
+        operations = create_device_operations(checkpoint, gallery, scorers, settings, metrics)
         worker = DeviceWorker(settings.max_waiting, metrics)
         stack.push_async_callback(asyncio.to_thread, worker.close)
         limits = ImageLimits(settings.max_image_pixels, settings.min_image_side)
         decoder = ImageDecoder(checkpoint.config, limits, settings.decoding_threads, settings.max_waiting, metrics)
         stack.push_async_callback(asyncio.to_thread, decoder.close)
-        writer = DetectionWriter(store, index, slots, worker, operations, metrics=metrics)
+        writer = DetectionWriter(store, index, gallery.table, worker, operations, metrics=metrics)
         stack.push_async_callback(writer.finish)
         yield Components(
             settings=settings,
@@ -123,7 +129,8 @@ async def open_components(settings: Settings, metrics: Metrics | None = None) ->
             worker=worker,
             operations=operations,
             gallery=gallery,
-            slots=slots,
+            gallery_format=form,
+            slots=gallery.table,
             store=store,
             index=index,
             writer=writer,
@@ -160,13 +167,37 @@ def _open_stream(settings: Settings, stack: AsyncExitStack) -> IngestStream | No
     return stream
 
 
-def _create_gallery(settings: Settings, checkpoint: Checkpoint) -> tuple[SlotTable, DeviceGallery, ScoringPrecision]:
+def _create_gallery(
+    settings: Settings, checkpoint: Checkpoint, store: DetectionStore
+) -> tuple[DeviceGallery, GalleryFormat, Scorers]:
     device = choose_device(settings.device)
-    precision = choose_precision(device.type, None if settings.precision == "auto" else settings.precision)
-    locations, channels = checkpoint.config.locations, checkpoint.config.channels
-    detection_bytes = locations * channels * precision.storage.itemsize
-    capacity = choose_capacity(settings.gallery_capacity, detection_bytes, device)
-    slots = SlotTable(capacity)
-    gallery = DeviceGallery(slots, locations, channels, precision.storage, device)
-    logger.info("gallery of up to %d detections, %d bytes each, on %s", capacity, detection_bytes, device)
-    return slots, gallery, precision
+    config = checkpoint.config
+    form = choose_format(
+        settings.precision,
+        settings.exact_maps,
+        settings.gallery_capacity,
+        config,
+        device,
+        multiplies_int8=multiplies_int8(config, device),
+    )
+    scorers = create_scorers(checkpoint, form, device)
+    gallery = create_gallery(checkpoint, form, scorers, partial(_read_map, store))
+    exact = "" if form.exact_maps is None else f", exact scores from maps on the {form.exact_maps}"
+    logger.info(
+        "gallery of up to %d detections, %d bytes each, on %s, as %s%s",
+        form.capacity,
+        form.detection_bytes,
+        device,
+        gallery.precision,
+        exact,
+    )
+    return gallery, form, scorers
+
+
+def _read_map(store: DetectionStore, detection_id: str) -> FeatureMap | None:
+    """A damaged one is not there; who reads it for an answer sets it aside."""
+    try:
+        return store.get_feature_map(detection_id)
+    except DamagedRecord as error:
+        logger.warning("no exact score of detection %s: %s", detection_id, error)
+        return None

@@ -14,7 +14,9 @@ class GalleryDescription:
         size: detections on the device, those that searches compare with.
         capacity: detections that fit.
         bytes_per_detection: of device memory.
-        precision: number format of the stored maps.
+        precision: number format of the maps that the first pass over the gallery reads.
+        exact_maps: where the maps are that exact scores are computed from after a pass over int8 ones: device or disk;
+            None where all scores are exact.
         other_model: detections on disk whose feature map is of another model; no search compares with them.
         set_aside: damaged records that are kept and not served.
         cameras: by camera ID, of all detections.
@@ -25,6 +27,7 @@ class GalleryDescription:
     bytes_per_detection: int
     device: str
     precision: str
+    exact_maps: str | None
     other_model: int
     set_aside: int
     cameras: tuple[CameraSummary, ...]
@@ -32,15 +35,14 @@ class GalleryDescription:
 
 async def describe_gallery(components: Components) -> GalleryDescription:
     """Counts what is there now."""
-    config = components.checkpoint.config
-    dtype = components.gallery.dtype
     size = components.slots.size
     return GalleryDescription(
         size=size,
         capacity=components.slots.capacity,
-        bytes_per_detection=config.locations * config.channels * dtype.itemsize,
+        bytes_per_detection=components.gallery_format.detection_bytes,
         device=str(components.gallery.device),
-        precision=str(dtype).removeprefix("torch."),
+        precision=components.gallery.precision,
+        exact_maps=components.gallery_format.exact_maps,
         other_model=max(0, components.store.count() - size),
         set_aside=components.store.count_set_aside(),
         cameras=tuple(await components.index.camera_summary()),

@@ -6,11 +6,8 @@ import torch
 from torch import Tensor
 
 from model.checkpoint import Checkpoint
-from model.gallery_scoring import choose_scorer
-from model.gallery_scoring.interface import FoldedMatcher
-from model.gallery_scoring.precision import ScoringPrecision
-from service.gallery.candidate_lifting import LiftedCandidates, LiftingJob, lift_candidates
 from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob
+from service.gallery.create_gallery import Scorers
 from service.gallery.device_gallery import DeviceGallery
 from service.gallery.mutual_scoring import MutualScores, MutualScoring, MutualScoringJob
 from service.gallery.remembered_rows import RememberedRows
@@ -34,7 +31,6 @@ class DeviceOperations:
     extract: Operation[Tensor, FeatureMap]
     score: Operation[ScoringJob, ScoredCandidates]
     score_mutually: Operation[MutualScoringJob, MutualScores]
-    lift: Operation[LiftingJob, LiftedCandidates]
     match: Operation[MatchingJob, list[MatchedPair]]
     put: Operation[DetectionRecord, None]
     remove: Operation[str, None]
@@ -42,7 +38,7 @@ class DeviceOperations:
 
 
 def create_device_operations(
-    checkpoint: Checkpoint, gallery: DeviceGallery, precision: ScoringPrecision, settings: Settings, metrics: Metrics
+    checkpoint: Checkpoint, gallery: DeviceGallery, scorers: Scorers, settings: Settings, metrics: Metrics
 ) -> DeviceOperations:
     """Puts a model onto the gallery's device and says what can be asked of it there.
 
@@ -50,16 +46,16 @@ def create_device_operations(
         CapacityError: the device has too little memory for the rows that are to be remembered.
     """
     device = gallery.device
-    matcher = FoldedMatcher.of(checkpoint.matcher, checkpoint.config, device)
-    scorer = choose_scorer(matcher, checkpoint.config.channels, precision)
-    check = KnownAnswerCheck(matcher, checkpoint.config.channels, scorer, precision.storage, device)
+    matcher = scorers.matcher
+    check = KnownAnswerCheck(
+        matcher, checkpoint.config.channels, scorers.exact, gallery.exact.dtype, device, int8_scorer=scorers.int8
+    )
     extraction = FeatureExtraction(checkpoint.extractor, device)
-    scoring = CandidateScoring(gallery, scorer, RememberedRows(gallery, settings.remembered_rows_bytes, metrics))
+    scoring = CandidateScoring(gallery, RememberedRows(gallery, settings.remembered_rows_bytes, metrics), metrics)
     return DeviceOperations(
         extract=Operation("extract", extraction.extract, settings.extraction_batch),
         score=Operation("score", scoring.score, settings.scoring_batch, parts_of=_nearby),
-        score_mutually=Operation("score_mutually", MutualScoring(gallery, scorer).score),
-        lift=Operation("lift", lift_candidates),
+        score_mutually=Operation("score_mutually", MutualScoring(gallery).score),
         match=Operation("match", Matching(matcher, device).match, _PAIRS_TOGETHER, _pairs),
         put=Operation("put", gallery.put, _WRITES_TOGETHER),
         remove=Operation("remove", gallery.remove, _WRITES_TOGETHER),

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Precision = Literal["auto", "float32", "bfloat16", "float16", "int8"]
+ExactMaps = Literal["auto", "device", "disk"]
 LogFormat = Literal["json", "text"]
 
 
@@ -45,7 +46,16 @@ class Settings(BaseSettings):
     redis_key_prefix: str = Field("qaconv:", description="What every key in Redis begins with.")
     checkpoint: Path | None = Field(None, description="Checkpoint to serve; without it the shipped one.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="cpu, cuda, cuda:N, or auto.")
-    precision: Precision = Field("auto", description="Number format of the feature maps on the device.")
+    precision: Precision = Field(
+        "auto",
+        description="Number format of the feature maps on the device. With int8 a first pass finds who may be best, "
+        "which then get exact scores: the answer is that of float16. auto is int8 where the processor multiplies it.",
+    )
+    exact_maps: ExactMaps = Field(
+        "auto",
+        description="With int8, where the float16 maps are that exact scores are computed from: device, which takes "
+        "three times the memory, or disk. auto is device where that is at most half of its memory.",
+    )
     gallery_capacity: int | None = Field(
         None, ge=1, description="Detections held at most; without it 100,000 or what fits in half the free memory."
     )

@@ -1,11 +1,17 @@
 """Which of the scorers is the fastest for a device and its number formats."""
 
+import torch
+
+from model.config import ModelConfig
 from model.gallery_scoring.blocked import BlockedScorer
 from model.gallery_scoring.choose_cuda_scorer import choose_cuda_scorer
-from model.gallery_scoring.interface import FoldedMatcher, GalleryScorer
+from model.gallery_scoring.interface import FoldedMatcher, GalleryScorer, Int8Scorer
 from model.gallery_scoring.native_library import installed_library
 from model.gallery_scoring.native_scorer import NativeScorer
 from model.gallery_scoring.precision import ScoringPrecision
+
+# Kernels of the native library with instructions that multiply int8.
+_MULTIPLY_INT8 = {"amx_int8", "avx512_vnni"}
 
 
 def choose_scorer(matcher: FoldedMatcher, channels: int, precision: ScoringPrecision) -> GalleryScorer:
@@ -24,3 +30,30 @@ def choose_scorer(matcher: FoldedMatcher, channels: int, precision: ScoringPreci
     if library is not None and library.kernels:
         return NativeScorer(matcher, library)
     return BlockedScorer(matcher, precision.compute)
+
+
+def choose_int8_scorer(matcher: FoldedMatcher, channels: int) -> Int8Scorer:
+    """The same for int8 maps: native, Triton, or plain torch in float32, which has the size of int8 and not its speed.
+
+    Args:
+        matcher: its head lies on the device that scores.
+        channels: d of the maps.
+    """
+    device = matcher.head.query_weights.device
+    if device.type == "cuda":
+        return choose_cuda_scorer(matcher, channels, torch.int8, device)  # type: ignore[return-value]
+    library = installed_library()
+    if library is not None and library.kernels:
+        return NativeScorer(matcher, library)
+    return BlockedScorer(matcher, torch.float32)
+
+
+def multiplies_int8(config: ModelConfig, device: torch.device) -> bool:
+    """Whether int8 maps of a model are known to be scored several times as fast as float16 ones.
+
+    That is where the processor has instructions for them. GPUs have, and the Triton kernel uses them; but how fast it
+    is has never been measured, so there it has to be asked for.
+    """
+    library = installed_library() if device.type == "cpu" else None
+    kernel = None if library is None else library.choose_kernel("int8", config.channels * config.kernel_size**2)
+    return kernel is not None and kernel.name in _MULTIPLY_INT8

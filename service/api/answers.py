@@ -168,7 +168,10 @@ class GalleryAnswer(BaseModel):
     capacity: int
     bytes_per_detection: int = Field(description="Of the device's memory.")
     device: str
-    precision: str
+    precision: str = Field(description="Number format of the maps that the first pass over the gallery reads.")
+    exact_maps: str | None = Field(
+        description="With int8, where the maps are that exact scores are computed from: device or disk."
+    )
     other_model: int = Field(description="Stored detections whose feature map is of another model.")
     set_aside: int = Field(description="Damaged records that are kept on the disk and not served.")
     cameras: list[CameraAnswer]
@@ -182,6 +185,7 @@ class GalleryAnswer(BaseModel):
             bytes_per_detection=gallery.bytes_per_detection,
             device=gallery.device,
             precision=gallery.precision,
+            exact_maps=gallery.exact_maps,
             other_model=gallery.other_model,
             set_aside=gallery.set_aside,
             cameras=[

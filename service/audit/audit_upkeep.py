@@ -72,7 +72,7 @@ def _describe_start(components: Components) -> Started:
         detections=components.store.count(),
         host=settings.host,
         device=str(components.gallery.device),
-        precision=str(components.gallery.dtype).removeprefix("torch."),
+        precision=components.gallery.precision,
         has_api_keys=settings.api_keys_file is not None,
         has_tls=settings.tls_certificate is not None,
         max_nearby=settings.max_nearby,

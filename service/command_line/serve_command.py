@@ -21,7 +21,8 @@ def serve_command(
     checkpoint: Annotated[_Text, typer.Option(metavar="FILE", help="Checkpoint; without it, the shipped one.")] = None,
     device: Annotated[_Text, typer.Option(metavar="NAME", help="cpu, cuda, cuda:N or auto (default auto).")] = None,
     precision: Annotated[
-        _Text, typer.Option(metavar="FORMAT", help="auto, float32, bfloat16 or float16, on the device (default auto).")
+        _Text,
+        typer.Option(metavar="FORMAT", help="auto, int8, float16, bfloat16 or float32, in memory (default auto)."),
     ] = None,
     gallery_capacity: Annotated[
         _Text, typer.Option(metavar="NUMBER", help="Most detections; without it, what fits, at most 100,000.")

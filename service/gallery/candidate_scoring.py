@@ -1,6 +1,6 @@
 """Scores of queries and their nearby persons against the candidates of each search, all searches that wait at once."""
 
-from collections.abc import Sequence
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +8,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.gallery_scoring import GalleryScorer
+from model.temporal_lifting import LiftingParameters
+from service.gallery.best_matches import GroupBy
+from service.gallery.candidate_lifting import LiftedCandidates, lift_candidates
+from service.gallery.certified_ranking import Scores, WantedBest, settle_best, settle_pivots
 from service.gallery.device_gallery import DeviceGallery
+from service.gallery.pair_scores import PairScores
 from service.gallery.remembered_rows import RememberedRows
+from service.observability.metrics import Metrics
 from service.records import CandidateFilter
 
 
@@ -23,48 +28,32 @@ class ScoringJob:
         nearby_ids: detections that are scored against the candidates too.
         wanted: the candidates.
         excluded_id: the query itself where it is stored; no candidate.
+        count: how many of the best candidates have to have the scores that exact scoring alone gives.
+        group_by: of what these are the best: each detection, or one for each track or person.
+        lifting: the paper's parameters; None for no lifting.
+        is_ranked_by_appearance: whether the best are wanted by appearance alone although temporal scores are wanted
+            too, because they are to be re-ranked.
     """
 
     query_map: npt.NDArray[np.float16]
     nearby_ids: tuple[str, ...]
     wanted: CandidateFilter
     excluded_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class SearchLogits:
-    """The logits of one search among those of a batch, for the device thread alone.
-
-    Searches of a batch share who is near several of their queries, and no copy is made before one is lifted.
-
-    Attributes:
-        of_batch: float32 [all rows, all columns], on the device.
-        rows: of this search, r of them; the first is the query's.
-        columns: of this search, n of them.
-    """
-
-    of_batch: Tensor
-    rows: list[int]
-    columns: Tensor | slice
-
-    def of_query(self) -> Tensor:
-        """The query's own, float32 [n]."""
-        return self.of_batch[self.rows[0], self.columns]
-
-    def of_search(self) -> Tensor:
-        """All of them, float32 [r, n]; a copy, but for a batch of one search."""
-        is_alone = self.rows == list(range(len(self.of_batch)))
-        return (self.of_batch if is_alone else self.of_batch[self.rows])[:, self.columns]
+    count: int
+    group_by: GroupBy = "detection"
+    lifting: LiftingParameters | None = None
+    is_ranked_by_appearance: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredCandidates:
-    """The candidates of one search as they were when scored, with n columns, and who was scored, with r rows.
+    """The n candidates of one search as they were when scored.
 
     Attributes:
-        logits: of r rows and n columns.
-        appearance_scores: the query's p_a, float64 [n]: in float32 the best would all be 1.
-        nearby_ids: of rows 1 to r − 1; those erased in the meantime are not among them.
+        appearance_scores: the query's p_a, float64 [n]: in float32 the best would all be 1. Those that may be among the
+            best are exact, those of all others too low to be.
+        lifted: temporal scores and pivots; None without lifting.
+        nearby_ids: who was near; those erased in the meantime are not among them.
         detection_ids: object [n].
         timestamps_us: int64 [n].
         cameras: int64 [n], numbers into `camera_ids`.
@@ -74,8 +63,8 @@ class ScoredCandidates:
         gallery_size: detections in the gallery, candidates or not.
     """
 
-    logits: SearchLogits
     appearance_scores: npt.NDArray[np.float64]
+    lifted: LiftedCandidates | None
     nearby_ids: tuple[str, ...]
     detection_ids: npt.NDArray[np.object_]
     timestamps_us: npt.NDArray[np.int64]
@@ -86,53 +75,77 @@ class ScoredCandidates:
     gallery_size: int
 
 
-class CandidateScoring:
-    """Scores the searches of a batch in one pass over the gallery, but for what is remembered of earlier ones."""
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """A job, its rows among its group's scores, the query's first, and the columns and slots of its candidates."""
 
-    def __init__(self, gallery: DeviceGallery, scorer: GalleryScorer, rows: RememberedRows) -> None:
+    job: ScoringJob
+    pairs: PairScores
+    rows: list[int]
+    columns: Tensor
+    slots: npt.NDArray[np.int64]
+
+
+class CandidateScoring:
+    """Scores the searches of a batch, but for what is remembered of earlier ones.
+
+    Args:
+        gallery: that is searched.
+        rows: what is remembered of its scores.
+        metrics: where pairs are counted.
+    """
+
+    def __init__(self, gallery: DeviceGallery, rows: RememberedRows, metrics: Metrics | None = None) -> None:
         self._gallery = gallery
-        self._scorer = scorer
         self._rows = rows
+        metrics = metrics or Metrics()
+        self._settled = metrics.counter(
+            "qaconv_settled_pairs_total", "Pairs whose exact score was computed after that of the int8 pass."
+        )
 
     def score(self, jobs: list[ScoringJob]) -> list[ScoredCandidates]:
-        """Scores every job; the gallery is read once for all of them, and who is near several queries scored once."""
+        """Scores every job. Those with the same filter share a pass over the gallery, and who is near several of their
+        queries is scored once.
+        """
+        groups: dict[CandidateFilter, list[int]] = {}
+        for number, job in enumerate(jobs):
+            groups.setdefault(job.wanted, []).append(number)
+        results: dict[int, ScoredCandidates] = {}
+        with torch.inference_mode():
+            for wanted, numbers in groups.items():
+                scored = self._score_group(wanted, [jobs[number] for number in numbers])
+                results.update(zip(numbers, scored, strict=True))
+        return [results[number] for number in range(len(jobs))]
+
+    def _score_group(self, wanted: CandidateFilter, jobs: list[ScoringJob]) -> list[ScoredCandidates]:
         table = self._gallery.table
-        slots = [table.candidates(job.wanted, job.excluded_id) for job in jobs]
+        slots = table.candidates(wanted, None)
         nearby = [table.filled_slots(job.nearby_ids) for job in jobs]
-        union = slots[0] if len(jobs) == 1 else np.unique(np.concatenate(slots))
         persons = list(dict.fromkeys(slot for near in nearby for slot in near))
         row_of = {slot: row for row, slot in enumerate(persons, start=len(jobs))}
-        with torch.inference_mode():
-            logits = self._score_rows(jobs, persons, union)
-            parts = [
-                SearchLogits(logits, [row, *(row_of[slot] for slot in near)], self._columns(job_slots, union))
-                for row, (near, job_slots) in enumerate(zip(nearby, slots, strict=True))
-            ]
-            return [
-                self._describe(part, job_slots, near)
-                for part, job_slots, near in zip(parts, slots, nearby, strict=True)
-            ]
+        maps = [self._gallery.position_major(job.query_map) for job in jobs]
+        pairs = PairScores(self._gallery, self._rows, maps, persons, slots)
+        searches = (
+            _Search(job, pairs, [row, *(row_of[slot] for slot in near)], *self._candidates(job, slots))
+            for row, (job, near) in enumerate(zip(jobs, nearby, strict=True))
+        )
+        return [self._finish(search, near) for search, near in zip(searches, nearby, strict=True)]
 
-    def _score_rows(self, jobs: list[ScoringJob], persons: list[int], columns: npt.NDArray[np.int64]) -> Tensor:
-        """Logits of the jobs' queries, then of the persons in some slots, against the detections in others."""
-        maps = [*(self._gallery.position_major(job.query_map) for job in jobs), *self._gallery.maps_at(persons)]
+    def _candidates(self, job: ScoringJob, slots: npt.NDArray[np.int64]) -> tuple[Tensor, npt.NDArray[np.int64]]:
+        """Columns and slots of one search's candidates among those of its group."""
+        is_candidate = self._gallery.table.detection_ids[slots] != job.excluded_id
+        return torch.from_numpy(np.flatnonzero(is_candidate)).to(self._gallery.device), slots[is_candidate]
 
-        def score(rows: Sequence[int], slots: npt.NDArray[np.int64]) -> Tensor:
-            return self._gallery.score(self._scorer, torch.stack([maps[row] for row in rows]), slots)
-
-        return self._rows.score([*(None for _ in jobs), *persons], columns, score)
-
-    def _columns(self, slots: npt.NDArray[np.int64], union: npt.NDArray[np.int64]) -> Tensor | slice:
-        if len(slots) == len(union):
-            return slice(None)
-        return torch.from_numpy(np.searchsorted(union, slots)).to(self._gallery.device)
-
-    def _describe(self, logits: SearchLogits, slots: npt.NDArray[np.int64], nearby: list[int]) -> ScoredCandidates:
-        table = self._gallery.table
+    def _finish(self, search: _Search, near: list[int]) -> ScoredCandidates:
+        """Temporal scores of one search, then the exact scores of its best candidates."""
+        table, slots = self._gallery.table, search.slots
+        lifted = None if search.job.lifting is None else self._lift(search, search.job.lifting)
+        if not search.pairs.are_exact and len(slots) > 0:
+            self._settle(search, lifted)
         return ScoredCandidates(
-            logits=logits,
-            appearance_scores=_appearance_scores(logits.of_query()),
-            nearby_ids=tuple(table.detection_ids[nearby]),
+            appearance_scores=appearance_scores(search.pairs.logits[search.rows[0], search.columns]),
+            lifted=lifted,
+            nearby_ids=tuple(table.detection_ids[near]),
             detection_ids=table.detection_ids[slots],
             timestamps_us=table.timestamps_us[slots],
             cameras=table.cameras[slots],
@@ -142,8 +155,41 @@ class CandidateScoring:
             gallery_size=table.size,
         )
 
+    def _lift(self, search: _Search, parameters: LiftingParameters) -> LiftedCandidates:
+        began = time.perf_counter()
+        table, slots, columns = self._gallery.table, search.slots, search.columns
+        if not search.pairs.are_exact:
+            cameras = torch.from_numpy(table.cameras[slots]).to(columns.device)
+            self._settled.inc(settle_pivots(search.pairs, search.rows, columns, cameras, parameters.num_pivots))
+        scores, pivots, of_pivots = lift_candidates(
+            search.pairs.logits[search.rows][:, columns],
+            table.detection_ids[slots],
+            table.timestamps_us[slots],
+            table.cameras[slots],
+            parameters,
+        )
+        return LiftedCandidates(scores, pivots, of_pivots, time.perf_counter() - began)
 
-def _appearance_scores(logits: Tensor) -> npt.NDArray[np.float64]:
+    def _settle(self, search: _Search, lifted: LiftedCandidates | None) -> None:
+        table, job = self._gallery.table, search.job
+        weights = np.ones(len(search.slots))
+        if lifted is not None and job.lifting is not None and not job.is_ranked_by_appearance:
+            weights = lifted.temporal_scores + job.lifting.alpha
+        labels = {"detection": None, "track": table.track_ids, "person": table.person_ids}[job.group_by]
+
+        def scores_of(logits: Tensor) -> Scores:
+            return weights * appearance_scores(logits)
+
+        wanted = WantedBest(
+            scores_of,
+            table.detection_ids[search.slots],
+            None if labels is None else labels[search.slots],
+            job.count,
+        )
+        self._settled.inc(settle_best(search.pairs, search.rows[0], search.columns, wanted))
+
+
+def appearance_scores(logits: Tensor) -> npt.NDArray[np.float64]:
     """Sigmoids, equal for equal logits: those of torch differ in the last bit with the place in the tensor."""
     with np.errstate(over="ignore"):  # far below zero the exponential is infinite, and the score 0
         scores: npt.NDArray[np.float64] = 1 / (1 + np.exp(-logits.cpu().numpy().astype(np.float64)))

@@ -22,7 +22,7 @@ def choose_capacity(wanted: int | None, detection_bytes: int, device: torch.devi
 
     Args:
         wanted: what the operator set; None for 100,000 or what half the memory holds, whichever is less.
-        detection_bytes: of one feature map in the device's memory.
+        detection_bytes: of a detection in the device's memory.
         device: a CPU's memory is the machine's, or its container's where that is less; a GPU's what is free on it
             now but for 2 GiB.
 
@@ -38,6 +38,11 @@ def choose_capacity(wanted: int | None, detection_bytes: int, device: torch.devi
             f"QACONV_GALLERY_CAPACITY to at most {memory // detection_bytes}"
         )
     return wanted
+
+
+def has_room(wanted: int | None, detection_bytes: int, device: torch.device) -> bool:
+    """Whether a gallery of the wanted capacity, or of 100,000, takes at most half of the memory."""
+    return (wanted or _DEFAULT_CAPACITY) * detection_bytes <= _memory_bytes(device) // 2
 
 
 def _memory_bytes(device: torch.device) -> int:

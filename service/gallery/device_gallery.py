@@ -1,4 +1,4 @@
-"""The gallery's feature maps in the device's memory, in preallocated blocks whose slots are reused."""
+"""The gallery's feature maps in the device's memory, and what is asked of them: scores, coarse or exact."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from model.gallery_scoring import GalleryScorer
-from service.gallery.capacity import CapacityError
+from service.gallery.coarse_maps import CoarseMaps
+from service.gallery.map_blocks import MapBlocks
 from service.gallery.slot_table import SlotTable
-from service.out_of_memory import attempt, in_halves, is_out_of_memory
+from service.gallery.stored_maps import StoredMaps, position_major_map
+from service.out_of_memory import in_halves
 from service.records import DetectionRecord
-
-_BLOCK_SLOTS = 4096
 
 
 class DeviceGallery:
@@ -22,32 +22,32 @@ class DeviceGallery:
 
     Args:
         table: which detection is in which slot.
-        locations: hw.
-        channels: d.
-        dtype: format in which maps are stored.
-        device: where they lie.
-
-    Raises:
-        CapacityError: the device has too little memory; says how many detections it has memory for.
+        scorer: of exact scores.
+        exact: maps that these are computed from, on the device or on the disk.
+        coarse: the same maps in int8, for the first pass over the gallery; None where all scores are exact, from maps
+            on the device.
+        device: that scores.
     """
 
     def __init__(
-        self, table: SlotTable, locations: int, channels: int, dtype: torch.dtype, device: torch.device
+        self,
+        table: SlotTable,
+        scorer: GalleryScorer,
+        exact: MapBlocks | StoredMaps,
+        coarse: CoarseMaps | None,
+        device: torch.device,
     ) -> None:
         self.table = table
         self.device = device
-        self.dtype = dtype
+        self.exact = exact
+        self.coarse = coarse
+        self._scorer = scorer
         self._listeners: list[Callable[[Sequence[int]], None]] = []
-        self._block_slots = min(_BLOCK_SLOTS, table.capacity)
-        shape = (self._block_slots, locations, channels)
-        count = -(-table.capacity // self._block_slots)
-        # All at once: a device with too little memory shows it at the start, not when a detection is on disk already.
-        self._blocks: list[Tensor] = []
-        for _ in range(count):
-            block = attempt(lambda: torch.empty(shape, dtype=dtype, device=device))
-            if isinstance(block, Exception):
-                raise self._too_small(block)
-            self._blocks.append(block)
+
+    @property
+    def precision(self) -> str:
+        """Number format of the first pass over the gallery: int8, or that of all."""
+        return "int8" if self.coarse is not None else str(self.exact.dtype).removeprefix("torch.")
 
     def follow_changes(self, listener: Callable[[Sequence[int]], None]) -> None:
         """Has a listener told the slots of detections that are about to be replaced or removed."""
@@ -56,11 +56,14 @@ class DeviceGallery:
     def put(self, records: list[DetectionRecord]) -> list[None]:
         """Writes detections into their reserved slots, over what was there."""
         self._announce(record.metadata.detection_id for record in records)
+        slots = [self.table.reserved_slot(record.metadata.detection_id) for record in records]
+        maps = [self.position_major(record.feature_map) for record in records]
+        for slot, map_ in zip(slots, maps, strict=True):
+            self.exact.write(slot, map_)
+        if self.coarse is not None:
+            self.coarse.write(slots, torch.stack(maps))
+        # Last: where the device has no memory for the maps, nothing is scored against what lies in their places.
         for record in records:
-            slot = self.table.reserved_slot(record.metadata.detection_id)
-            block, row = divmod(slot, self._block_slots)
-            self._blocks[block][row] = self.position_major(record.feature_map)
-            # Last: where the device has no memory for the map, nothing is scored against what lies in its place.
             self.table.fill(record.metadata)
         return [None] * len(records)
 
@@ -69,55 +72,47 @@ class DeviceGallery:
         self._announce(detection_ids)
         for detection_id in detection_ids:
             for slot in self.table.filled_slots([detection_id]):
-                block, row = divmod(slot, self._block_slots)
-                self._blocks[block][row].zero_()
+                self.exact.wipe(slot)
+                if self.coarse is not None:
+                    self.coarse.wipe(slot)
             self.table.free(detection_id)
         return [None] * len(detection_ids)
 
     def position_major(self, feature_map: npt.NDArray[np.float16]) -> Tensor:
-        """A stored map, float16 [d, h, w], as it lies in the gallery: [hw, d] in the gallery's format."""
-        flat = torch.from_numpy(np.array(feature_map).reshape(len(feature_map), -1))
-        return flat.to(self.device).T.to(self.dtype)
+        """A stored map, float16 [d, h, w], as exact scores are computed from it: [hw, d]."""
+        return position_major_map(feature_map, self.exact.dtype, self.device)
 
-    def maps_at(self, slots: Sequence[int]) -> list[Tensor]:
-        """The maps [hw, d] in some slots."""
-        return [self._blocks[slot // self._block_slots][slot % self._block_slots] for slot in slots]
-
-    def score(self, scorer: GalleryScorer, queries: Tensor, slots: npt.NDArray[np.int64]) -> Tensor:
-        """Logits float32 [q, len(slots)] of queries [q, hw, d] against the detections in ascending slots.
+    def score(self, maps: Sequence[Tensor], persons: Sequence[int], slots: npt.NDArray[np.int64]) -> Tensor:
+        """Logits float32 [q, len(slots)] of the first pass, by int8 where there are such maps.
 
         Where memory does not suffice for all queries at once, they are scored in halves, and halves of those.
+
+        Args:
+            maps: queries, [hw, d] as `position_major` gives them; they are the first rows.
+            persons: slots of queries that are stored; they are the other rows. One query at least in all.
+            slots: of the detections that are compared with, ascending.
         """
-        scores = torch.empty(len(queries), len(slots), device=self.device)
-        for number, block in enumerate(self._blocks):
-            first, last = np.searchsorted(slots, (number * self._block_slots, (number + 1) * self._block_slots))
-            if first < last:
-                rows = slots[first:last] - number * self._block_slots
-                scores[:, first:last] = in_halves(partial(_score_rows, scorer, block, rows), queries)
-        return scores
+        if self.coarse is not None:
+            queries = self.coarse.queries_at(persons)
+            if maps:
+                queries = self.coarse.round_queries(torch.stack(list(maps))).followed_by(queries)
+            return self.coarse.score(queries, slots)
+        assert isinstance(self.exact, MapBlocks)
+        rows = self.exact_maps(maps, persons)
+        return self.exact.score(lambda block, _: self._score_maps(rows, block), len(rows), slots)
+
+    def score_exactly(self, maps: Sequence[Tensor], persons: Sequence[int], against: Tensor) -> Tensor:
+        """Exact logits float32 [q, n] of such queries against maps [n, hw, d], from `exact_maps`."""
+        return self._score_maps(self.exact_maps(maps, persons), against)
+
+    def exact_maps(self, maps: Sequence[Tensor], slots: Sequence[int]) -> Tensor:
+        """Maps of queries, then copies of those in some slots, [n, hw, d]; n ≥ 1."""
+        return torch.stack([*maps, *self.exact.at(slots)])
+
+    def _score_maps(self, queries: Tensor, maps: Tensor) -> Tensor:
+        return in_halves(partial(self._scorer.score, gallery_maps=maps), queries)
 
     def _announce(self, detection_ids: Iterable[str]) -> None:
         if slots := self.table.filled_slots(detection_ids):
             for listener in self._listeners:
                 listener(slots)
-
-    def _too_small(self, error: Exception) -> Exception:
-        if not is_out_of_memory(error):
-            return error
-        fit, capacity = len(self._blocks) * self._block_slots, self.table.capacity
-        self._blocks.clear()
-        return CapacityError(
-            f"gallery_capacity {capacity} does not fit into the memory of {self.device}, which took {fit} detections. "
-            f"Searches need memory too: set QACONV_GALLERY_CAPACITY to {max(1, fit // 2)} or a little more"
-        )
-
-
-def _score_rows(scorer: GalleryScorer, block: Tensor, rows: npt.NDArray[np.int64], queries: Tensor) -> Tensor:
-    """Scores some rows of a block: where they lie close together the whole stretch, else a copy of them alone."""
-    first, last = int(rows[0]), int(rows[-1]) + 1
-    if last - first == len(rows):
-        return scorer.score(queries, block[first:last])
-    chosen = torch.from_numpy(rows).to(block.device)
-    if len(rows) > (last - first) // 2:
-        return scorer.score(queries, block[first:last])[:, chosen - first]
-    return scorer.score(queries, block[chosen])

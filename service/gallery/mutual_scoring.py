@@ -1,16 +1,13 @@
 """Scores of a query and its best candidates among themselves, which re-ranking needs."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.gallery_scoring import GalleryScorer
 from service.gallery.device_gallery import DeviceGallery
-from service.out_of_memory import in_halves
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +33,10 @@ class MutualScores:
 
 
 class MutualScoring:
-    """Scores the maps of the gallery against each other, in one call of the scorer."""
+    """Scores the maps of the gallery against each other exactly, in one call of the scorer."""
 
-    def __init__(self, gallery: DeviceGallery, scorer: GalleryScorer) -> None:
+    def __init__(self, gallery: DeviceGallery) -> None:
         self._gallery = gallery
-        self._scorer = scorer
 
     def score(self, jobs: list[MutualScoringJob]) -> list[MutualScores]:
         """The scores of each job."""
@@ -49,6 +45,6 @@ class MutualScoring:
 
     def _score_one(self, job: MutualScoringJob) -> MutualScores:
         slots = self._gallery.table.filled_slots(job.detection_ids)
-        maps = torch.stack([self._gallery.position_major(job.query_map), *self._gallery.maps_at(slots)])
-        logits = in_halves(partial(self._scorer.score, gallery_maps=maps), maps)
+        query = self._gallery.position_major(job.query_map)
+        logits = self._gallery.score_exactly([query], slots, self._gallery.exact_maps([query], slots))
         return MutualScores(logits.cpu(), tuple(self._gallery.table.detection_ids[slots]))

@@ -4,6 +4,7 @@ not compute them again.
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,23 @@ from service.out_of_memory import attempt, is_out_of_memory
 
 # Computes logits of some rows, numbers into those asked for, against the detections in some ascending slots.
 ScoreRows = Callable[[Sequence[int], npt.NDArray[np.int64]], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What is known of some rows.
+
+    Attributes:
+        columns: ascending slots of candidates, int64 [n].
+        places: where each row stands among those that are remembered; None for those that are not.
+        logits: float32 [r, n].
+        is_exact: which of them are exact, bool [r, n]; None where all scores of the gallery are.
+    """
+
+    columns: npt.NDArray[np.int64]
+    places: list[int | None]
+    logits: Tensor
+    is_exact: Tensor | None
 
 
 class RememberedRows:
@@ -38,8 +56,11 @@ class RememberedRows:
     def __init__(self, gallery: DeviceGallery, budget_bytes: int, metrics: Metrics | None = None) -> None:
         columns = gallery.table.capacity
         row_bytes = columns * torch.float32.itemsize
+        if gallery.coarse is not None:
+            row_bytes += columns * torch.bool.itemsize
         count = min(budget_bytes // row_bytes, columns)
-        self._logits = _allocate(count, columns, gallery.device)
+        self._logits = _allocate(count, columns, torch.float32, gallery.device)
+        self._is_exact = None if gallery.coarse is None else _allocate(count, columns, torch.bool, gallery.device)
         self._free = list(range(count))
         self._place_of: OrderedDict[int, int] = OrderedDict()  # of a person's slot; the least recently used first
         metrics = metrics or Metrics()
@@ -59,69 +80,103 @@ class RememberedRows:
         )
         gallery.follow_changes(self._forget)
 
-    def score(self, persons: Sequence[int | None], columns: npt.NDArray[np.int64], score_rows: ScoreRows) -> Tensor:
-        """Logits float32 [len(persons), len(columns)]: those that are remembered, and the others by `score_rows`.
+    def score(
+        self, queries: int, persons: Sequence[int], columns: npt.NDArray[np.int64], score_rows: ScoreRows
+    ) -> Recalled:
+        """Logits of queries, then of nearby persons: those that are remembered, and the others by `score_rows`.
 
         They are those that `score_rows` gives for everything, to the last bit where a pair's score does not depend on
-        what else is scored in the same call (see the tests), else within the scorer's own tolerance.
+        what else is scored in the same call (see the tests), else within the scorer's own tolerance; and the exact ones
+        where `learn` was told of them.
 
         Args:
-            persons: slots of nearby persons, each once; None for a query, whose scores are not remembered.
+            queries: how many; their scores are not remembered.
+            persons: slots of nearby persons, each once.
             columns: ascending slots of candidates.
-            score_rows: called once for rows of which nothing is known, and once for those of which something is.
+            score_rows: called once for rows of which little is known, and once for those of which some is lacking.
         """
-        places = self._take_places(persons)
-        logits = self._recall(places, columns)
+        places: list[int | None] = [None] * queries
+        if len(columns) > 0:
+            places += self._take_places(persons)
+        else:
+            places += [None] * len(persons)
+        recalled = self._recall(places, columns)
+        logits = recalled.logits
         # A sum is not a number where one of its terms is not: most rows are told to be whole at little cost.
         rows = torch.nonzero(logits.sum(dim=1).isnan()).flatten()
         is_missing = logits[rows].isnan()
-        is_new = is_missing.all(dim=1)
+        # Rows that lack different columns all get each of these: one that lacks most would cost the others much.
+        is_new = 2 * is_missing.sum(dim=1) > len(columns)
         if new := rows[is_new].tolist():
-            logits[new] = self._compute(places, new, columns, score_rows)
+            self._compute(recalled, new, np.arange(len(columns)), score_rows)
         if old := rows[~is_new].tolist():
-            # Rows that lack different columns all get each of these, and lack the same ones from then on.
             lacked = np.flatnonzero(is_missing[~is_new].any(dim=0).cpu().numpy())
-            fresh = self._compute(places, old, columns[lacked], score_rows)
-            logits[self._index(old)[:, None], self._index(lacked)] = fresh
-        return logits
+            self._compute(recalled, old, lacked, score_rows)
+        return recalled
 
-    def _recall(self, places: list[int | None], columns: npt.NDArray[np.int64]) -> Tensor:
+    def learn(self, person: int, slots: npt.NDArray[np.int64], exact: Tensor) -> None:
+        """Remembers exact logits [n] of the person in a slot against the detections in some others."""
+        place = self._place_of.get(person)
+        if place is not None and self._is_exact is not None:
+            self._logits[place, self._index(slots)] = exact
+            self._is_exact[place, self._index(slots)] = True
+
+    def _recall(self, places: list[int | None], columns: npt.NDArray[np.int64]) -> Recalled:
         """What is known, else not a number."""
-        logits = torch.full((len(places), len(columns)), torch.nan, device=self._logits.device)
-        chosen = [place for place in places if place is not None]
-        if chosen and len(columns) > 0:
-            first, last = int(columns[0]), int(columns[-1]) + 1
-            known = self._logits[:, first:last].index_select(0, self._index(chosen))
-            if len(columns) < last - first:
-                known = known.index_select(1, self._index(columns - first))
-            logits[[row for row, place in enumerate(places) if place is not None]] = known
-        return logits
+        shape = len(places), len(columns)
+        logits = torch.full(shape, torch.nan, device=self._logits.device)
+        is_exact = None if self._is_exact is None else torch.zeros(shape, dtype=torch.bool, device=logits.device)
+        rows = [row for row, place in enumerate(places) if place is not None]
+        if rows:
+            chosen = self._index([place for place in places if place is not None])
+            logits[rows] = self._read(self._logits, chosen, columns)
+            if is_exact is not None and self._is_exact is not None:
+                is_exact[rows] = self._read(self._is_exact, chosen, columns)
+        return Recalled(columns, places, logits, is_exact)
+
+    def _read(self, remembered: Tensor, places: Tensor, columns: npt.NDArray[np.int64]) -> Tensor:
+        first, last = int(columns[0]), int(columns[-1]) + 1
+        if 2 * len(columns) < last - first:
+            return remembered[places[:, None], self._index(columns)]
+        known = remembered[:, first:last].index_select(0, places)
+        return known if len(columns) == last - first else known.index_select(1, self._index(columns - first))
 
     def _compute(
-        self, places: list[int | None], rows: list[int], columns: npt.NDArray[np.int64], score_rows: ScoreRows
-    ) -> Tensor:
-        """Scores some rows against some columns, and remembers what has a place."""
-        fresh = score_rows(rows, columns)
+        self,
+        recalled: Recalled,
+        rows: list[int],
+        numbers: npt.NDArray[np.int64],
+        score_rows: ScoreRows,
+    ) -> None:
+        """Scores some rows against the columns of some numbers, and remembers what has a place."""
+        slots, places = recalled.columns[numbers], recalled.places
+        fresh = score_rows(rows, slots)
+        recalled.logits[self._index(rows)[:, None], self._index(numbers)] = fresh
+        if recalled.is_exact is not None:
+            recalled.is_exact[self._index(rows)[:, None], self._index(numbers)] = False
         kept = [number for number, row in enumerate(rows) if places[row] is not None]
         if kept:
-            chosen = [place for row in rows if (place := places[row]) is not None]
-            self._logits[self._index(chosen)[:, None], self._index(columns)] = fresh[kept]
-        return fresh
+            at = self._index([place for row in rows if (place := places[row]) is not None])[:, None], self._index(slots)
+            self._logits[at] = fresh[kept]
+            if self._is_exact is not None:
+                self._is_exact[at] = False
 
-    def _take_places(self, persons: Sequence[int | None]) -> list[int | None]:
+    def _take_places(self, persons: Sequence[int]) -> list[int | None]:
         """Where the row of each person stands; the least recently used ones give way, but none of these persons'."""
-        places = [None if slot is None else self._place_of.get(slot) for slot in persons]
         for slot in persons:
-            if slot is not None and slot in self._place_of:
+            if slot in self._place_of:
                 self._place_of.move_to_end(slot)
                 self._hits.inc()
-        for row, slot in enumerate(persons):
-            if slot is not None and places[row] is None:
+        places: list[int | None] = []
+        for slot in persons:
+            place = self._place_of.get(slot)
+            if place is None:
                 self._misses.inc()
-                places[row] = self._allot(slot, persons)
+                place = self._allot(slot, persons)
+            places.append(place)
         return places
 
-    def _allot(self, slot: int, persons: Sequence[int | None]) -> int | None:
+    def _allot(self, slot: int, persons: Sequence[int]) -> int | None:
         if self._free:
             place = self._free.pop()
         else:
@@ -130,6 +185,8 @@ class RememberedRows:
                 return None
             place = self._place_of.pop(oldest)
         self._logits[place] = torch.nan
+        if self._is_exact is not None:
+            self._is_exact[place] = False
         self._place_of[slot] = place
         return place
 
@@ -140,21 +197,23 @@ class RememberedRows:
                 self._logits[place] = torch.nan
                 self._free.append(place)
         if self._place_of:
-            rows = self._index(list(self._place_of.values()))
-            self._logits[rows[:, None], self._index(slots)] = torch.nan
+            at = self._index(list(self._place_of.values()))[:, None], self._index(slots)
+            self._logits[at] = torch.nan
+            if self._is_exact is not None:
+                self._is_exact[at] = False
 
     def _index(self, numbers: Sequence[int] | npt.NDArray[np.int64]) -> Tensor:
         return torch.as_tensor(numbers, dtype=torch.int64, device=self._logits.device)
 
 
-def _allocate(rows: int, columns: int, device: torch.device) -> Tensor:
+def _allocate(rows: int, columns: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """On a CPU memory is taken when a row is first written to, on a GPU now."""
-    logits = attempt(lambda: torch.empty(rows, columns, device=device))
-    if not isinstance(logits, Exception):
-        return logits
-    if not is_out_of_memory(logits):
-        raise logits
+    memory = attempt(lambda: torch.empty(rows, columns, dtype=dtype, device=device))
+    if not isinstance(memory, Exception):
+        return memory
+    if not is_out_of_memory(memory):
+        raise memory
     raise CapacityError(
-        f"{rows * columns * torch.float32.itemsize:,} bytes for scores of nearby persons do not fit into the memory of "
+        f"{rows * columns * dtype.itemsize:,} bytes for scores of nearby persons do not fit into the memory of "
         f"{device}: set QACONV_REMEMBERED_ROWS_BYTES lower, 0 for none, or QACONV_GALLERY_CAPACITY"
     )

@@ -27,7 +27,7 @@ def _describe_build(components: Components) -> None:
         "version": version("qaconv"),
         "model_fingerprint": components.fingerprint,
         "device": str(components.gallery.device),
-        "precision": str(components.gallery.dtype).removeprefix("torch."),
+        "precision": components.gallery.precision,
     }
     build = components.metrics.gauge("qaconv_build_info", "What runs; always 1.", tuple(labels))
     build.labels(**labels).set(1)

@@ -22,6 +22,17 @@ class Timing:
     total: float = 0.0
 
 
+class Stage:
+    """A stage in progress; part of its time may belong to another, that is done in the same step."""
+
+    def __init__(self) -> None:
+        self.moved: dict[str, float] = {}
+
+    def move(self, name: str, seconds: float) -> None:
+        """Counts some of this stage's seconds as another's."""
+        self.moved[name] = self.moved.get(name, 0.0) + seconds
+
+
 class StageTiming:
     """A stopwatch that starts when it is made.
 
@@ -35,15 +46,20 @@ class StageTiming:
         self._stages: dict[str, float] = {}
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> Iterator["Stage"]:
         """Adds the time of its block to a stage, one of `Timing`'s fields."""
         start = time.perf_counter()
+        stage = Stage()
         try:
-            yield
+            yield stage
         finally:
-            seconds = time.perf_counter() - start
-            self._histogram.labels(name).observe(seconds)
-            self._stages[name] = self._stages.get(name, 0.0) + seconds * 1000
+            self._add(name, time.perf_counter() - start - sum(stage.moved.values()))
+            for other, seconds in stage.moved.items():
+                self._add(other, seconds)
+
+    def _add(self, name: str, seconds: float) -> None:
+        self._histogram.labels(name).observe(seconds)
+        self._stages[name] = self._stages.get(name, 0.0) + seconds * 1000
 
     def finish(self) -> Timing:
         """The stages so far, and the total."""

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from model.reranking import RerankingParameters, encode_neighbours, rerank_rows
 from service.components import Components
+from service.gallery.best_matches import best_candidates
 from service.gallery.candidate_scoring import ScoredCandidates
 from service.gallery.mutual_scoring import MutualScoringJob
 from service.inference.feature_extraction import FeatureMap
-from service.search.best_matches import best_candidates
 
 # Everybody is compared with everybody: 201² comparisons are as many as a query has with a gallery of 40,000.
 RERANKED_CANDIDATES = 200

@@ -3,30 +3,26 @@ matches → correspondences → metadata.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from model.correspondences import Correspondence, list_correspondences
-from model.temporal_lifting import LiftingParameters
 from service.components import Components
 from service.damaged_detections import read_sound
 from service.errors import InvalidField
-from service.gallery.candidate_lifting import LiftedCandidates, LiftingJob
+from service.gallery.best_matches import choose_best
 from service.gallery.candidate_scoring import ScoredCandidates, ScoringJob
 from service.inference.feature_extraction import FeatureMap
 from service.inference.matching import MatchedPair, MatchingJob
 from service.observability.stage_timing import StageTiming, search_stages
 from service.read_detections import read_comparable_feature_map, read_metadata
 from service.records import DetectionMetadata
-from service.search.best_matches import best_candidates, best_of_groups
 from service.search.nearby_persons import NearbyPersons, find_nearby
-from service.search.rerank_candidates import RerankedCandidates, rerank_candidates
+from service.search.rerank_candidates import RERANKED_CANDIDATES, RerankedCandidates, rerank_candidates
 from service.search.search_records import (
-    GroupBy,
     LiftingReport,
     Match,
     PivotReport,
@@ -63,15 +59,22 @@ async def search_gallery(components: Components, query: SearchQuery) -> SearchRe
             seen, stand_in = await find_stand_in(components, query, seen, feature_map)
     reason = _why_not_lifted(query, seen)
     nearby = NearbyPersons() if reason else await find_nearby(components, query, seen, feature_map)
-    job = ScoringJob(feature_map, nearby.detection_ids, query.candidates, seen.detection_id)
-    with timing.stage("score"):
+    job = ScoringJob(
+        query_map=feature_map,
+        nearby_ids=nearby.detection_ids,
+        wanted=query.candidates,
+        excluded_id=seen.detection_id,
+        count=RERANKED_CANDIDATES if query.rerank else query.limit,
+        group_by="detection" if query.rerank else query.group_by,
+        lifting=query.lifting if reason is None else None,
+        is_ranked_by_appearance=query.rerank,
+    )
+    with timing.stage("score") as score_stage:
         scored = await components.worker.run(components.operations.score, job)
+        if scored.lifted is not None:
+            score_stage.move("lift", scored.lifted.seconds)
         reranked = await rerank_candidates(components, feature_map, scored) if query.rerank else None
-    lifted = None
-    if reason is None:
-        with timing.stage("lift"):
-            lifted = await _lift(components, scored, reranked, query.lifting)
-    ranking = await asyncio.to_thread(_rank, scored, reranked, lifted, query)
+    ranking = await asyncio.to_thread(_rank, scored, reranked, query)
     with timing.stage("locate"):
         matches = await _describe_matches(components, query, feature_map, scored, ranking)
     # Nearby persons and matches that an emptied Redis lacks would be missing without a word.
@@ -81,9 +84,7 @@ async def search_gallery(components: Components, query: SearchQuery) -> SearchRe
         query=seen,
         gallery_size=scored.gallery_size,
         num_candidates=len(scored.detection_ids),
-        lifting=_report_lifting(
-            query, scored, lifted, reason=reason, is_truncated=nearby.is_truncated, stand_in=stand_in
-        ),
+        lifting=_report_lifting(query, scored, reason=reason, is_truncated=nearby.is_truncated, stand_in=stand_in),
         matches=matches,
         timing_ms=timing.finish(),
     )
@@ -131,42 +132,24 @@ def _why_not_lifted(query: SearchQuery, seen: QuerySeen) -> str | None:
     return "no_camera_or_time"
 
 
-async def _lift(
-    components: Components,
-    scored: ScoredCandidates,
-    reranked: RerankedCandidates | None,
-    parameters: LiftingParameters,
-) -> LiftedCandidates:
-    similarities = scored.appearance_scores if reranked is None else reranked.similarities
-    job = LiftingJob(scored, similarities, parameters)
-    return await components.worker.run_accepted(components.operations.lift, job)
+def _rank(scored: ScoredCandidates, reranked: RerankedCandidates | None, query: SearchQuery) -> _Ranking:
+    """Orders all candidates, or those that were re-ranked: how these compare with the others is not known.
 
-
-def _rank(
-    scored: ScoredCandidates, reranked: RerankedCandidates | None, lifted: LiftedCandidates | None, query: SearchQuery
-) -> _Ranking:
-    """Orders all candidates, or those that were re-ranked: how these compare with the others is not known."""
+    What is lifted is the query's p_a or what re-ranking made of it. Pivots are retrieved by appearance either way: the
+    nearby persons' own candidates are not re-ranked.
+    """
     reranked_scores = None if reranked is None else reranked.similarities
     scores = scored.appearance_scores if reranked_scores is None else reranked_scores
-    if lifted is not None:
-        scores = lifted.scores
-    places = slice(None) if reranked is None else reranked.places
-    choose = _chooser(scored, places, query.group_by)
-    best = choose(scores[places], scored.detection_ids[places], count=query.limit)
-    if reranked is not None:
-        best = reranked.places[best].tolist()
+    temporal_scores = None if scored.lifted is None else scored.lifted.temporal_scores
+    if temporal_scores is not None:
+        scores = (temporal_scores + query.lifting.alpha) * scores
+    places = np.arange(len(scores)) if reranked is None else reranked.places
+    labels = {"detection": None, "track": scored.track_ids, "person": scored.person_ids}[query.group_by]
+    labels = None if labels is None else labels[places]
+    best = places[choose_best(scores[places], scored.detection_ids[places], labels, query.limit)].tolist()
     if query.min_score is not None:
         best = [place for place in best if scores[place] >= query.min_score]
-    return _Ranking(scores, reranked_scores, None if lifted is None else lifted.temporal_scores, best)
-
-
-def _chooser(
-    scored: ScoredCandidates, places: slice | npt.NDArray[np.int64], group_by: GroupBy
-) -> Callable[..., list[int]]:
-    if group_by == "detection":
-        return best_candidates
-    labels = scored.track_ids if group_by == "track" else scored.person_ids
-    return partial(best_of_groups, labels=labels[places])
+    return _Ranking(scores, reranked_scores, temporal_scores, best)
 
 
 async def _describe_matches(
@@ -257,12 +240,12 @@ def _locate(
 def _report_lifting(
     query: SearchQuery,
     scored: ScoredCandidates,
-    lifted: LiftedCandidates | None,
     *,
     reason: str | None,
     is_truncated: bool,
     stand_in: str | None,
 ) -> LiftingReport:
+    lifted = scored.lifted
     report = LiftingReport(
         applied=lifted is not None,
         reason=reason,

@@ -5,10 +5,10 @@ from typing import Literal
 
 from model.correspondences import Correspondence
 from model.temporal_lifting import LiftingParameters
+from service.gallery.best_matches import GroupBy
 from service.observability.stage_timing import Timing
 from service.records import CandidateFilter, DetectionMetadata
 
-GroupBy = Literal["detection", "track", "person"]
 TemporalLifting = Literal["auto", "on", "off", "bootstrap"]
 
 

@@ -1,16 +1,12 @@
 """Lifting a query of which nobody knows where or when it was seen: its best appearance match stands in."""
 
-import asyncio
 from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
-
 from service.components import Components
-from service.gallery.candidate_scoring import ScoredCandidates, ScoringJob
+from service.gallery.best_matches import best_candidates
+from service.gallery.candidate_scoring import ScoringJob
 from service.inference.feature_extraction import FeatureMap
-from service.records import MICROSECONDS_PER_SECOND
-from service.search.best_matches import best_candidates
+from service.records import MICROSECONDS_PER_SECOND, CandidateFilter
 from service.search.search_records import QuerySeen, SearchQuery
 
 
@@ -32,30 +28,31 @@ async def find_stand_in(
     """
     if seen.camera_id is not None and seen.timestamp_us is not None:
         return seen, None
-    job = ScoringJob(feature_map, (), query.candidates, seen.detection_id)
-    scored = await components.worker.run(components.operations.score, job)
-    place = await asyncio.to_thread(best_stand_in, scored, seen, query.lifting.tau_seconds)
-    if place is None:
+    wanted = narrow(query.candidates, seen, query.lifting.tau_seconds)
+    if wanted is None:
         return seen, None
+    job = ScoringJob(feature_map, (), wanted, seen.detection_id, count=1)
+    scored = await components.worker.run(components.operations.score, job)
+    best = best_candidates(scored.appearance_scores, scored.detection_ids, 1)
+    if not best:
+        return seen, None
+    (place,) = best
     camera_id = scored.camera_ids[scored.cameras[place]]
     timestamp_us = int(scored.timestamps_us[place]) if seen.timestamp_us is None else seen.timestamp_us
     return replace(seen, camera_id=camera_id, timestamp_us=timestamp_us), str(scored.detection_ids[place])
 
 
-def best_stand_in(scored: ScoredCandidates, seen: QuerySeen, tau_seconds: float) -> int | None:
-    """The place of the best candidate that was seen where and when the query was, as far as that is known."""
-    places = np.flatnonzero(_is_fitting(scored, seen, tau_seconds))
-    best = best_candidates(scored.appearance_scores[places], scored.detection_ids[places], 1)
-    return int(places[best[0]]) if best else None
-
-
-def _is_fitting(scored: ScoredCandidates, seen: QuerySeen, tau_seconds: float) -> npt.NDArray[np.bool_]:
-    is_fitting = np.ones(len(scored.cameras), dtype=bool)
+def narrow(candidates: CandidateFilter, seen: QuerySeen, tau_seconds: float) -> CandidateFilter | None:
+    """Those candidates that were seen where and when the query was, as far as that is known; None for nobody."""
     if seen.camera_id is not None:
-        camera = scored.camera_ids.index(seen.camera_id) if seen.camera_id in scored.camera_ids else -1
-        is_fitting &= scored.cameras == camera
+        if not candidates.admits_camera(seen.camera_id):
+            return None
+        candidates = replace(candidates, camera_ids=frozenset({seen.camera_id}))
     if seen.timestamp_us is not None:
         # As who is nearby is found: closer than τ, in microseconds.
         tau_us = round(tau_seconds * MICROSECONDS_PER_SECOND)
-        is_fitting &= np.abs(scored.timestamps_us - seen.timestamp_us) < tau_us
-    return is_fitting
+        first, end = seen.timestamp_us - tau_us + 1, seen.timestamp_us + tau_us
+        time_from_us = first if candidates.time_from_us is None else max(first, candidates.time_from_us)
+        time_to_us = end if candidates.time_to_us is None else min(end, candidates.time_to_us)
+        candidates = replace(candidates, time_from_us=time_from_us, time_to_us=time_to_us)
+    return candidates

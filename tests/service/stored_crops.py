@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from model.gallery_scoring.int8_maps import quantise
 from model.temporal_lifting import LiftingParameters
 from service.components import Components
 from service.ingest.ingest_detection import IngestedDetection, NewDetection, ingest_detection
@@ -111,11 +112,16 @@ def _check_device(components: Components, on_disk: dict[str, DetectionMetadata])
     slots = table.candidates(_ANYONE, None)
     assert sorted(table.detection_ids[slots]) == sorted(on_disk)
     assert len(table._slot_of) == len(slots)
-    for slot, lies_there in zip(slots.tolist(), components.gallery.maps_at(slots.tolist()), strict=True):
+    for slot, lies_there in zip(slots.tolist(), components.gallery.exact.at(slots.tolist()), strict=True):
         metadata = on_disk[table.detection_ids[slot]]
         assert table.camera_ids[table.cameras[slot]] == metadata.camera_id
         assert table.timestamps_us[slot] == metadata.timestamp_us
         assert (table.track_ids[slot], table.person_ids[slot]) == (metadata.track_id, metadata.person_id)
         feature_map = components.store.get_feature_map(metadata.detection_id)
         assert feature_map is not None
-        assert torch.equal(lies_there, components.gallery.position_major(feature_map))
+        wanted = components.gallery.position_major(feature_map)
+        assert torch.equal(lies_there, wanted)
+        if components.gallery.coarse is not None:
+            rounded, lies_rounded = quantise(wanted[None]), components.gallery.coarse.queries_at([slot]).maps
+            assert torch.equal(lies_rounded.values, rounded.values)
+            assert torch.equal(lies_rounded.scales, rounded.scales)

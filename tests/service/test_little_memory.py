@@ -11,8 +11,7 @@ import torch
 from model.config import ModelConfig
 from model.feature_extractor import FeatureExtractor
 from service.gallery.capacity import CapacityError
-from service.gallery.device_gallery import DeviceGallery
-from service.gallery.slot_table import SlotTable
+from service.gallery.map_blocks import MapBlocks
 from service.inference.device_worker import DeviceWorker, Operation
 from service.inference.feature_extraction import FeatureExtraction
 from service.observability.metrics import Metrics
@@ -59,10 +58,9 @@ refusals = [f"{type(each).__name__}: {each}"[:60] for each in refused]
 after = [type(run(crops[:1])[0]).__name__, worker.is_alive]
 worker.close()
 
-slots = SlotTable(100_000)
 allow(620)
 try:
-    told = DeviceGallery(slots, 192, 128, torch.float16, CPU)
+    told = MapBlocks(100_000, 192, 128, torch.float16, CPU)
 except CapacityError as error:
     told = error
 allow_all()

@@ -1,15 +1,23 @@
 """Detections with made-up feature maps, for tests of the gallery."""
 
 import numpy as np
+import torch
 
 from model.config import ModelConfig
+from model.gallery_scoring import BlockedScorer, GalleryScorer
 from model.gallery_scoring.interface import FoldedMatcher
 from model.query_adaptive_convolution import QueryAdaptiveConvolution
 from reference.crowd_maps import draw_crowd
 from reference.trained_head import train_head
+from service.gallery.coarse_maps import CoarseMaps
+from service.gallery.device_gallery import DeviceGallery
+from service.gallery.map_blocks import MapBlocks
+from service.gallery.slot_table import SlotTable
+from service.gallery.stored_maps import ReadMap, StoredMaps
 from service.inference.feature_extraction import FeatureMap
 from service.records import DetectionMetadata, DetectionRecord
 
+CPU = torch.device("cpu")
 CHANNELS, HEIGHT, WIDTH = 16, 6, 2
 LOCATIONS = HEIGHT * WIDTH
 
@@ -39,6 +47,35 @@ def record(
         created_at_us=1,
     )
     return DetectionRecord(metadata, feature_map, b"crop")
+
+
+def build_gallery(
+    capacity: int, dtype: torch.dtype = torch.float32, scorer: GalleryScorer | None = None
+) -> DeviceGallery:
+    """All scores exact, and multiplied in float32."""
+    blocks = MapBlocks(capacity, LOCATIONS, CHANNELS, dtype, CPU)
+    scorer = scorer or BlockedScorer(build_matcher(), torch.float32)
+    return DeviceGallery(SlotTable(capacity), scorer, blocks, None, CPU)
+
+
+def build_coarse_gallery(
+    capacity: int, scorer: BlockedScorer | None = None, read: ReadMap | None = None
+) -> DeviceGallery:
+    """A first pass over int8 maps, and exact scores from float16 ones on the device, or from what is read."""
+    matcher, table = build_matcher(), SlotTable(capacity)
+    scorer = scorer or BlockedScorer(matcher, torch.float32)
+    exact = (
+        MapBlocks(capacity, LOCATIONS, CHANNELS, torch.float16, CPU)
+        if read is None
+        else StoredMaps(read, table.detection_ids, (LOCATIONS, CHANNELS), torch.float16, CPU)
+    )
+    return DeviceGallery(table, scorer, exact, CoarseMaps(capacity, CHANNELS, matcher, scorer), CPU)
+
+
+def put(gallery: DeviceGallery, records: list[DetectionRecord]) -> None:
+    for each in records:
+        gallery.table.reserve(each.metadata.detection_id)
+    assert gallery.put(records) == [None] * len(records)
 
 
 def build_matcher() -> FoldedMatcher:

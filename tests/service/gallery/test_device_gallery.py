@@ -6,26 +6,23 @@ import torch
 from torch import Tensor
 
 from model.gallery_scoring import BlockedScorer, Float32ReferenceScorer, GalleryScorer, position_major
-from service.gallery import device_gallery
+from service.gallery import map_blocks
 from service.gallery.capacity import CapacityError
-from service.gallery.device_gallery import DeviceGallery
-from service.gallery.slot_table import SlotTable
+from service.gallery.map_blocks import MapBlocks
 from service.records import DetectionRecord
-from tests.service.gallery.gallery_records import CHANNELS, LOCATIONS, build_matcher, draw_maps, record
+from tests.service.gallery.gallery_records import (
+    CHANNELS,
+    CPU,
+    LOCATIONS,
+    build_gallery,
+    build_matcher,
+    draw_maps,
+    put,
+    record,
+)
 
-CPU = torch.device("cpu")
 SCORER: GalleryScorer = BlockedScorer(build_matcher(), torch.float32)
 REFERENCE = Float32ReferenceScorer(build_matcher())
-
-
-def build_gallery(capacity: int, dtype: torch.dtype = torch.float32) -> DeviceGallery:
-    return DeviceGallery(SlotTable(capacity), LOCATIONS, CHANNELS, dtype, CPU)
-
-
-def put(gallery: DeviceGallery, records: list[DetectionRecord]) -> None:
-    for each in records:
-        gallery.table.reserve(each.metadata.detection_id)
-    assert gallery.put(records) == [None] * len(records)
 
 
 def draw_records(count: int, seed: int = 1) -> list[DetectionRecord]:
@@ -43,11 +40,11 @@ def maps_of(records: list[DetectionRecord]) -> Tensor:
 @pytest.mark.parametrize("block_slots", [1, 4, 7, 4096])
 @pytest.mark.parametrize("count", [1, 7, 30])
 def test_all_slots_score_as_the_reference(block_slots: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_gallery, "_BLOCK_SLOTS", block_slots)
+    monkeypatch.setitem(map_blocks._BLOCK_SLOTS, "cpu", block_slots)
     gallery = build_gallery(31)
     records = draw_records(count)
     put(gallery, records)
-    scores = gallery.score(SCORER, queries(3), np.arange(count))
+    scores = gallery.score(queries(3), [], np.arange(count))
     torch.testing.assert_close(scores, REFERENCE.score(queries(3), maps_of(records)), rtol=0, atol=1e-5)
 
 
@@ -56,38 +53,38 @@ def test_all_slots_score_as_the_reference(block_slots: int, count: int, monkeypa
 def test_scattered_slots_score_as_the_reference(
     block_slots: int, share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device_gallery, "_BLOCK_SLOTS", block_slots)
+    monkeypatch.setitem(map_blocks._BLOCK_SLOTS, "cpu", block_slots)
     gallery = build_gallery(100)
     records = draw_records(61)
     put(gallery, records)
     for seed in range(5):
         slots = np.flatnonzero(np.random.default_rng(seed).random(61) < share)
         chosen = [records[slot] for slot in slots]
-        scores = gallery.score(SCORER, queries(2), slots)
+        scores = gallery.score(queries(2), [], slots)
         assert scores.shape == (2, len(slots))
         if chosen:
             torch.testing.assert_close(scores, REFERENCE.score(queries(2), maps_of(chosen)), rtol=0, atol=1e-5)
 
 
 def test_what_lies_in_free_slots_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_gallery, "_BLOCK_SLOTS", 8)
+    monkeypatch.setitem(map_blocks._BLOCK_SLOTS, "cpu", 8)
     gallery = build_gallery(8)
     records = draw_records(8)
     put(gallery, records)
     gallery.remove(["d003", "d005"])
-    gallery._blocks[0][[3, 5]] = float("nan")
+    gallery.exact._blocks[0][[3, 5]] = float("nan")
     slots = np.array([0, 1, 2, 4, 6, 7])
     expected = REFERENCE.score(queries(2), maps_of([records[slot] for slot in slots]))
-    torch.testing.assert_close(gallery.score(SCORER, queries(2), slots), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(gallery.score(queries(2), [], slots), expected, rtol=0, atol=1e-5)
 
 
 def test_equal_maps_score_exactly_alike_wherever_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_gallery, "_BLOCK_SLOTS", 29)
+    monkeypatch.setitem(map_blocks._BLOCK_SLOTS, "cpu", 29)
     gallery = build_gallery(100)
     (feature_map,) = draw_maps(1)
     put(gallery, [record(f"d{number:03}", feature_map) for number in range(91)])
     for slots in (np.arange(91), np.arange(0, 91, 3), np.array([0, 50, 90]), np.delete(np.arange(91), [7, 40])):
-        scores = gallery.score(SCORER, queries(3), slots)
+        scores = gallery.score(queries(3), [], slots)
         assert torch.equal(scores, scores[:, :1].expand_as(scores))
 
 
@@ -97,13 +94,13 @@ def test_replacing_overwrites_and_removing_wipes_the_map_and_frees_the_slot() ->
     put(gallery, [first, second])
     replaced = record("d000", other.feature_map, "c2")
     put(gallery, [replaced])
-    torch.testing.assert_close(torch.stack(gallery.maps_at([0, 1])), maps_of([other, second]), rtol=0, atol=0)
+    torch.testing.assert_close(torch.stack(gallery.exact.at([0, 1])), maps_of([other, second]), rtol=0, atol=0)
     assert gallery.remove(["d000", "nobody"]) == [None, None]
     assert gallery.table.size == 1
-    assert torch.count_nonzero(gallery.maps_at([0])[0]) == 0
+    assert torch.count_nonzero(gallery.exact.at([0])[0]) == 0
     put(gallery, [record("new", other.feature_map)])
     assert gallery.table.filled_slots(["new", "d001"]) == [0, 1]
-    torch.testing.assert_close(gallery.maps_at([0])[0], maps_of([other])[0], rtol=0, atol=0)
+    torch.testing.assert_close(gallery.exact.at([0])[0], maps_of([other])[0], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -111,16 +108,16 @@ def test_maps_lie_in_the_format_that_was_chosen(dtype: torch.dtype) -> None:
     gallery = build_gallery(40, dtype)
     records = draw_records(40)
     put(gallery, records)
-    assert {each.dtype for each in gallery.maps_at(range(40))} == {dtype}
+    assert {each.dtype for each in gallery.exact.at(range(40))} == {dtype}
     stacked = torch.stack([gallery.position_major(each) for each in draw_maps(3, seed=9)])
-    scores = gallery.score(SCORER, stacked, np.arange(40))
+    scores = gallery.score(stacked, [], np.arange(40))
     expected = REFERENCE.score(queries(3), maps_of(records))
     # A bfloat16 keeps 8 bits of both maps: a cosine is off by at most 2⁻⁷, the mean over 2hw maxima by far less.
     assert (scores - expected).abs().max() < 2**-7 * 4
 
 
 def test_a_map_that_the_device_has_no_memory_for_is_no_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_gallery, "_BLOCK_SLOTS", 2)
+    monkeypatch.setitem(map_blocks._BLOCK_SLOTS, "cpu", 2)
     gallery = build_gallery(4)
     records = draw_records(3)
     put(gallery, records[:2])
@@ -156,12 +153,14 @@ class Crowded:
 def test_queries_that_do_not_fit_together_are_scored_in_halves() -> None:
     gallery = build_gallery(6)
     put(gallery, draw_records(6))
-    wanted = gallery.score(SCORER, queries(65), np.arange(6))
+    wanted = gallery.score(queries(65), [], np.arange(6))
     crowded = Crowded(20)
-    assert gallery.score(crowded, queries(65), np.arange(6)).equal(wanted)
+    gallery._scorer = crowded
+    assert gallery.score(queries(65), [], np.arange(6)).equal(wanted)
     assert crowded.tried == [65, 32, 16, 16, 33, 16, 17]
+    gallery._scorer = Crowded(0)
     with pytest.raises(torch.OutOfMemoryError):
-        gallery.score(Crowded(0), queries(2), np.arange(6))
+        gallery.score(queries(2), [], np.arange(6))
 
 
 def test_too_little_memory_at_the_start_names_what_would_fit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,4 +174,4 @@ def test_too_little_memory_at_the_start_names_what_would_fit(monkeypatch: pytest
 
     monkeypatch.setattr(torch, "empty", allocate)
     with pytest.raises(CapacityError, match=r"20000 .* took 12288 .*QACONV_GALLERY_CAPACITY to 6144"):
-        DeviceGallery(SlotTable(20_000), LOCATIONS, CHANNELS, torch.float16, CPU)
+        MapBlocks(20_000, LOCATIONS, CHANNELS, torch.float16, CPU)

@@ -1,30 +1,36 @@
 """Everybody against everybody, as the reference says."""
 
+from functools import partial
+
 import pytest
 import torch
 
-from model.gallery_scoring import BlockedScorer, Float32ReferenceScorer, position_major
+from model.gallery_scoring import Float32ReferenceScorer, position_major
 from service.gallery.device_gallery import DeviceGallery
 from service.gallery.mutual_scoring import MutualScoring, MutualScoringJob
-from service.gallery.slot_table import SlotTable
-from tests.service.gallery.gallery_records import CHANNELS, LOCATIONS, build_matcher, draw_maps, record
+from tests.service.gallery.gallery_records import (
+    build_coarse_gallery,
+    build_gallery,
+    build_matcher,
+    draw_maps,
+    put,
+    record,
+)
 
 QUERY, *MAPS = draw_maps(13, seed=3)
 
 
-@pytest.fixture
-def gallery() -> DeviceGallery:
+@pytest.fixture(params=[partial(build_gallery, dtype=torch.float16), build_coarse_gallery], ids=["float16", "int8"])
+def gallery(request: pytest.FixtureRequest) -> DeviceGallery:
     """Twelve detections in blocks of all sizes, the last ones' slots used before."""
-    gallery = DeviceGallery(SlotTable(20), LOCATIONS, CHANNELS, torch.float16, torch.device("cpu"))
-    for number, feature_map in enumerate(MAPS):
-        gallery.table.reserve(f"d{number:02}")
-        gallery.put([record(f"d{number:02}", feature_map)])
+    gallery = request.param(20)
+    put(gallery, [record(f"d{number:02}", feature_map) for number, feature_map in enumerate(MAPS)])
     return gallery
 
 
 def test_both_directions_of_every_pair_in_the_order_asked_for_without_those_erased(gallery: DeviceGallery) -> None:
     gallery.remove(["d04"])
-    scoring = MutualScoring(gallery, BlockedScorer(build_matcher(), torch.float32))
+    scoring = MutualScoring(gallery)
     jobs = [MutualScoringJob(QUERY, ("d09", "d04", "d01", "nobody", "d11")), MutualScoringJob(QUERY, ())]
     some, none = scoring.score(jobs)
     assert some.detection_ids == ("d09", "d01", "d11")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,17 +12,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model.gallery_scoring import BlockedScorer
-from service.gallery import device_gallery
-from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob
+from service.gallery import map_blocks
+from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob, appearance_scores
 from service.gallery.capacity import CapacityError
 from service.gallery.device_gallery import DeviceGallery
 from service.gallery.remembered_rows import RememberedRows
-from service.gallery.slot_table import SlotTable
 from service.observability.metrics import Metrics
 from service.records import CandidateFilter
-from tests.service.gallery.gallery_records import CHANNELS, LOCATIONS, build_matcher, draw_maps, record
+from tests.service.gallery.gallery_records import build_gallery, build_matcher, draw_maps, put, record
 
-CPU = torch.device("cpu")
 CAPACITY = 12
 ROW_BYTES = 4 * CAPACITY
 MAPS = draw_maps(20, seed=8)
@@ -52,17 +51,14 @@ class Small:
     def of(cls, remembered: int) -> "Small":
         scorer = CountingScorer(build_matcher(), torch.float32)
         scorer.calls = []
-        with patch.object(device_gallery, "_BLOCK_SLOTS", 5):
-            gallery = DeviceGallery(SlotTable(CAPACITY), LOCATIONS, CHANNELS, torch.float16, CPU)
+        with patch.dict(map_blocks._BLOCK_SLOTS, cpu=5):
+            gallery = build_gallery(CAPACITY, torch.float16, scorer)
         metrics = Metrics()
         return cls(gallery, scorer, RememberedRows(gallery, remembered * ROW_BYTES, metrics), metrics)
 
     def put(self, *numbers: tuple[int, int]) -> None:
         """Stores detections of the given numbers with maps of the given numbers."""
-        records = [record(f"d{each}", MAPS[drawn], CAMERAS[each % 3], each) for each, drawn in numbers]
-        for each in records:
-            self.gallery.table.reserve(each.metadata.detection_id)
-        self.gallery.put(records)
+        put(self.gallery, [record(f"d{each}", MAPS[drawn], CAMERAS[each % 3], each) for each, drawn in numbers])
 
     def remove(self, *numbers: int) -> None:
         self.gallery.remove([f"d{each}" for each in numbers])
@@ -70,7 +66,7 @@ class Small:
     def search(self, *jobs: ScoringJob) -> list[tuple[int, int]]:
         """Scores the jobs, checks every bit, and returns the calls of the scorer."""
         self.scorer.calls = []
-        found = CandidateScoring(self.gallery, self.scorer, self.rows).score(list(jobs))
+        found = CandidateScoring(self.gallery, self.rows).score(list(jobs))
         calls = list(self.scorer.calls)
         for job, scored in zip(jobs, found, strict=True):
             self._check(job, scored)
@@ -80,12 +76,10 @@ class Small:
     def _check(self, job: ScoringJob, scored: ScoredCandidates) -> None:
         """What one search gets is what it gets alone, from the scorer, without any memory."""
         table = self.gallery.table
-        near = table.filled_slots(job.nearby_ids)
         slots = table.candidates(job.wanted, job.excluded_id)
-        maps = [self.gallery.position_major(job.query_map), *self.gallery.maps_at(near)]
-        expected = self.gallery.score(self.scorer, torch.stack(maps), slots)
-        assert torch.equal(scored.logits.of_search(), expected)
-        assert scored.nearby_ids == tuple(table.detection_ids[near])
+        expected = self.gallery.score([self.gallery.position_major(job.query_map)], [], slots)
+        np.testing.assert_array_equal(scored.appearance_scores, appearance_scores(expected[0]))
+        assert scored.nearby_ids == tuple(table.detection_ids[table.filled_slots(job.nearby_ids)])
         assert list(scored.detection_ids) == list(table.detection_ids[slots])
 
     def check_memory(self) -> None:
@@ -98,7 +92,7 @@ class Small:
             row = self.rows._logits[place]
             known = torch.nonzero(~row.isnan()).flatten().numpy()
             assert set(known.tolist()) <= set(filled.tolist())
-            expected = self.gallery.score(self.scorer, self.gallery.maps_at([slot])[0][None], known)
+            expected = self.gallery.score([], [slot], known)
             assert torch.equal(row[known], expected[0])
 
     def count(self, name: str) -> float:
@@ -118,7 +112,7 @@ def small() -> Iterator[Small]:
 
 def job(query: int, *nearby: int, wanted: CandidateFilter = ALL, excluded: int | None = None) -> ScoringJob:
     excluded_id = None if excluded is None else f"d{excluded}"
-    return ScoringJob(MAPS[query], tuple(f"d{each}" for each in nearby), wanted, excluded_id)
+    return ScoringJob(MAPS[query], tuple(f"d{each}" for each in nearby), wanted, excluded_id, count=3)
 
 
 numbers = st.integers(0, 8)
@@ -155,7 +149,8 @@ def test_a_search_gets_what_it_gets_without_memory(remembered: int, steps: list[
 def test_the_second_search_near_the_same_place_scores_the_query_alone(small: Small) -> None:
     assert small.search(job(10, 1, 2, 3)) == [(4, 5), (4, 4)]
     assert small.search(job(11, 3, 1)) == [(1, 5), (1, 4)]
-    assert small.search(job(12, 2, excluded=8, wanted=CandidateFilter(camera_ids=frozenset({"c2"})))) == [(1, 1)] * 2
+    of_c2 = CandidateFilter(camera_ids=frozenset({"c2"}))
+    assert small.search(job(12, 2, excluded=8, wanted=of_c2)) == [(1, 1), (1, 2)]
     assert [small.count(name) for name in ("row_hits_total", "row_misses_total")] == [3, 3]
     assert [small.count(name) for name in ("rows", "rows_bytes")] == [3, 3 * ROW_BYTES]
 
@@ -170,10 +165,11 @@ def test_what_arrived_or_was_replaced_extends_the_rows(small: Small) -> None:
 
 
 def test_rows_that_lack_different_detections_are_completed_together(small: Small) -> None:
-    few, others = (CandidateFilter(camera_ids=frozenset(cameras)) for cameras in (("c0",), ("c1",)))
-    assert small.search(job(10, 1, wanted=few)) == [(2, 2), (2, 1)]
-    assert small.search(job(10, 2, wanted=others)) == [(2, 2), (2, 1)]
-    assert [calls for calls, _ in small.search(job(10, 1, 2))] == [1, 1, 2, 2]
+    some, others = (CandidateFilter(camera_ids=frozenset(cameras)) for cameras in (("c0", "c1"), ("c1", "c2")))
+    small.search(job(10, 1, wanted=some))
+    small.search(job(10, 2, wanted=others))
+    # Each knows six of nine, and lacks three that the other knows.
+    assert small.search(job(10, 1, 2)) == [(1, 5), (1, 4), (2, 4), (2, 4)]
     assert small.search(job(10, 1, 2)) == [(1, 5), (1, 4)]
 
 
@@ -211,12 +207,34 @@ def test_more_persons_than_rows_are_scored_and_some_remembered(small: Small) -> 
 
 def test_who_is_near_several_queries_is_scored_once(small: Small) -> None:
     assert small.search(job(10, 1, 2, 3), job(11, 2, 3), job(12), job(13, 3, 1)) == [(7, 5), (7, 4)]
-    together = [job(10, 1, 5), job(11, 5, wanted=CandidateFilter(camera_ids=frozenset({"c1"}))), job(12, excluded=4)]
-    assert small.search(*together) == [(4, 5), (4, 4)]
+    assert small.search(job(10, 1, 5), job(11, 5), job(12, excluded=4)) == [(4, 5), (4, 4)]
+
+
+def test_searches_with_different_filters_do_not_pay_for_each_others_candidates(small: Small) -> None:
+    of_c1 = CandidateFilter(camera_ids=frozenset({"c1"}))
+    assert small.search(job(10, 1, 5), job(11, 5, wanted=of_c1), job(12, excluded=4)) == [
+        (4, 5),
+        (4, 4),
+        (1, 2),
+        (1, 1),
+    ]
+
+
+def test_who_lacks_most_does_not_cost_the_others_theirs(small: Small) -> None:
+    small.search(job(10, 1, 2, 3))
+    small.search(job(10, 4, wanted=CandidateFilter(camera_ids=frozenset({"c0"}))))
+    assert small.search(job(10, 1, 2, 3, 4)) == [(2, 5), (2, 4)]
+
+
+def test_a_search_without_candidates_drives_nobody_out(small: Small) -> None:
+    small.search(job(10, *range(6)))
+    before = dict(small.rows._place_of)
+    small.search(job(10, 6, 7, wanted=CandidateFilter(camera_ids=frozenset({"closed"}))))
+    assert small.rows._place_of == before
 
 
 def test_a_device_without_memory_for_the_rows_says_so() -> None:
-    gallery = DeviceGallery(SlotTable(CAPACITY), LOCATIONS, CHANNELS, torch.float16, CPU)
+    gallery = build_gallery(CAPACITY)
     full = RuntimeError("DefaultCPUAllocator: not enough memory")
     with patch.object(torch, "empty", side_effect=full), pytest.raises(CapacityError, match="REMEMBERED_ROWS_BYTES"):
         RememberedRows(gallery, 2**20)

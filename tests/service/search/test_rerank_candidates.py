@@ -121,7 +121,7 @@ async def test_who_is_erased_on_the_way_is_left_out_and_few_or_none_are_no_harm(
     feature_map = components.store.get_feature_map("d1")
     assert feature_map is not None
     scored = await components.worker.run(
-        components.operations.score, ScoringJob(feature_map, (), CandidateFilter(), None)
+        components.operations.score, ScoringJob(feature_map, (), CandidateFilter(), None, count=10)
     )
     await erase_detection(components, "d2")
     reranked = await rerank_candidates(components, feature_map, scored)

@@ -2,17 +2,14 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from service.components import Components
-from service.gallery.candidate_scoring import ScoredCandidates
 from service.records import CandidateFilter
 from service.search.search_gallery import search_gallery
 from service.search.search_records import QuerySeen, SearchResult
-from service.search.stand_in import best_stand_in
+from service.search.stand_in import narrow
 from tests.service.drawn_crops import crop_file
-from tests.service.gallery.test_candidate_lifting import draw_scored
 from tests.service.search.crowd import QUERY_SEED, crowd, ids
 from tests.service.stored_crops import at, search_for
 
@@ -63,33 +60,28 @@ async def test_without_candidates_nothing_is_lifted(crowd: Components) -> None:
     assert (result.lifting.stand_in, result.query.camera_id, result.matches) == (None, None, ())
 
 
-def five_scored() -> ScoredCandidates:
-    """The best match is in camera c5 at second 0, the best of c0 at second 30, the best of c2 at second 70."""
-    scored = draw_scored(1, 5, seed=1)
-    scored.appearance_scores[:] = 0.5, 0.9, 0.7, 0.7, 0.8
-    scored.cameras[:] = 0, 5, 0, 0, 2
-    scored.timestamps_us[:] = [at(seconds) for seconds in (10, 0, 30, 40, 70)]
-    ids = np.array(["a", "b", "d", "c", "e"], dtype=object)
-    return replace(scored, detection_ids=ids)
-
-
 @pytest.mark.parametrize(
     ("camera_id", "seconds", "expected"),
     [
-        (None, None, 1),
-        ("c0", None, 3),  # of two equal ones that of the lower ID
-        ("c2", None, 4),
-        ("c1", None, None),
-        ("unheard of", None, None),
-        (None, 30, 1),
-        (None, 45, 4),
-        (None, 40, 3),  # both ends of ±30 seconds are too far away
-        (None, 300, None),
+        (None, None, CandidateFilter()),
+        ("c0", None, CandidateFilter(camera_ids=frozenset({"c0"}))),
+        (None, 40, CandidateFilter(time_from_us=at(10) + 1, time_to_us=at(70))),
+        ("c2", 40, CandidateFilter(frozenset({"c2"}), time_from_us=at(10) + 1, time_to_us=at(70))),
     ],
 )
 def test_what_is_known_is_what_the_stand_in_agrees_with(
-    camera_id: str | None, seconds: float | None, expected: int | None
+    camera_id: str | None, seconds: float | None, expected: CandidateFilter
 ) -> None:
+    """Both ends of ±30 seconds are too far away, as for who is nearby."""
     seen = QuerySeen(None, camera_id, None if seconds is None else at(seconds), 40, 80)
-    tau_seconds = 30 if seconds == 40 else 31
-    assert best_stand_in(five_scored(), seen, tau_seconds) == expected
+    assert narrow(CandidateFilter(), seen, 30) == expected
+
+
+def test_a_stand_in_is_one_of_the_candidates() -> None:
+    wanted = CandidateFilter(frozenset({"c0", "c1"}), frozenset({"c1"}), time_from_us=at(20), time_to_us=at(60))
+    of_c0 = CandidateFilter(frozenset({"c0"}), frozenset({"c1"}), time_from_us=at(20), time_to_us=at(60))
+    assert narrow(wanted, QuerySeen(None, "c0", at(40), 40, 80), 30) == of_c0
+    later = replace(of_c0, time_from_us=at(40) + 1)
+    assert narrow(wanted, QuerySeen(None, "c0", at(70), 40, 80), 30) == later
+    for camera_id in ("c1", "c2"):
+        assert narrow(wanted, QuerySeen(None, camera_id, None, 40, 80), 30) is None

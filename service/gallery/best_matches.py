@@ -1,9 +1,23 @@
 """The best of the scored candidates, one for each group where that is wanted."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+GroupBy = Literal["detection", "track", "person"]
+
+
+def choose_best(
+    scores: npt.NDArray[np.float64],
+    detection_ids: npt.NDArray[np.object_],
+    labels: npt.NDArray[np.object_] | None,
+    count: int,
+) -> list[int]:
+    """The places of the `count` best candidates, or, where there are labels, of the best of each group."""
+    if labels is None:
+        return best_candidates(scores, detection_ids, count)
+    return best_of_groups(scores, detection_ids, labels, count)
 
 
 def best_candidates(scores: npt.NDArray[np.float64], detection_ids: npt.NDArray[np.object_], count: int) -> list[int]:

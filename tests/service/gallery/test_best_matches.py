@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from service.search.best_matches import best_candidates, best_of_groups
+from service.gallery.best_matches import best_candidates, best_of_groups
 
 
 def objects(values: Sequence[str | None]) -> npt.NDArray[np.object_]:

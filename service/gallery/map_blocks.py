@@ -1,0 +1,95 @@
+"""Feature maps by slot, in preallocated blocks whose slots are reused."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from service.gallery.capacity import CapacityError
+from service.out_of_memory import attempt, is_out_of_memory
+
+# A GPU reads a block in one launch: there a block is worth its launch, and a gallery of a million has few.
+_BLOCK_SLOTS = {"cpu": 4096, "cuda": 65_536}
+
+# Computes logits [q, g] of some queries against maps [g, hw, d], given with the slots in which these lie.
+ScoreMaps = Callable[[Tensor, Tensor], Tensor]
+
+
+class MapBlocks:
+    """Maps [hw, d] of one number format, by slot.
+
+    Args:
+        capacity: slots.
+        locations: hw.
+        channels: d.
+        dtype: of the maps.
+        device: where they lie.
+
+    Raises:
+        CapacityError: the device has too little memory; says how many detections it has memory for.
+    """
+
+    def __init__(self, capacity: int, locations: int, channels: int, dtype: torch.dtype, device: torch.device) -> None:
+        self.dtype = dtype
+        self.device = device
+        self._block_slots = min(_BLOCK_SLOTS[device.type], capacity)
+        shape = (self._block_slots, locations, channels)
+        # All at once: a device with too little memory shows it at the start, not when a detection is on disk already.
+        self._blocks: list[Tensor] = []
+        for _ in range(-(-capacity // self._block_slots)):
+            block = attempt(lambda: torch.empty(shape, dtype=dtype, device=device))
+            if isinstance(block, Exception):
+                raise self._too_small(capacity, block)
+            self._blocks.append(block)
+
+    def write(self, slot: int, map_: Tensor) -> None:
+        """Puts a map into a slot, over what was there."""
+        block, row = divmod(slot, self._block_slots)
+        self._blocks[block][row] = map_
+
+    def wipe(self, slot: int) -> None:
+        """Leaves nothing of what was in a slot."""
+        block, row = divmod(slot, self._block_slots)
+        self._blocks[block][row].zero_()
+
+    def at(self, slots: Sequence[int]) -> list[Tensor]:
+        """The maps [hw, d] in some slots, as they lie."""
+        return [self._blocks[slot // self._block_slots][slot % self._block_slots] for slot in slots]
+
+    def copy_of(self, slots: Sequence[int]) -> Tensor:
+        """The maps [n, hw, d] in some slots, none included."""
+        if not slots:
+            return self._blocks[0][:0]
+        return torch.stack(self.at(slots))
+
+    def score(self, score_maps: ScoreMaps, queries: int, slots: npt.NDArray[np.int64]) -> Tensor:
+        """Logits float32 [queries, len(slots)] against the maps in ascending slots."""
+        scores = torch.empty(queries, len(slots), device=self.device)
+        for number, block in enumerate(self._blocks):
+            start = number * self._block_slots
+            first, last = np.searchsorted(slots, (start, start + self._block_slots))
+            if first < last:
+                scores[:, first:last] = _score_rows(score_maps, block, slots[first:last] - start, start)
+        return scores
+
+    def _too_small(self, capacity: int, error: Exception) -> Exception:
+        if not is_out_of_memory(error):
+            return error
+        fit = len(self._blocks) * self._block_slots
+        self._blocks.clear()
+        return CapacityError(
+            f"gallery_capacity {capacity} does not fit into the memory of {self.device}, which took {fit} detections. "
+            f"Searches need memory too: set QACONV_GALLERY_CAPACITY to {max(1, fit // 2)} or a little more"
+        )
+
+
+def _score_rows(score_maps: ScoreMaps, block: Tensor, rows: npt.NDArray[np.int64], start: int) -> Tensor:
+    """Scores some rows of a block: where they lie close together the whole stretch, else a copy of them alone."""
+    first, last = int(rows[0]), int(rows[-1]) + 1
+    chosen = torch.from_numpy(rows).to(block.device)
+    if len(rows) <= (last - first) // 2:
+        return score_maps(block[chosen], chosen + start)
+    scores = score_maps(block[first:last], torch.arange(start + first, start + last, device=block.device))
+    return scores if last - first == len(rows) else scores[:, chosen - first]

@@ -1,0 +1,62 @@
+"""Feature maps read from the disk's records when exact scores are computed from them, for a device that has not the
+memory to keep them too.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+FeatureMap = npt.NDArray[np.float16]
+# Of a detection's record, [d, h, w]; None where there is none, or it cannot be read.
+ReadMap = Callable[[str], FeatureMap | None]
+
+
+class StoredMaps:
+    """Maps [hw, d] by slot. What the disk has is the truth, and may be a moment newer than the rest of the device's.
+
+    Args:
+        read: a detection's map.
+        detection_ids: object [capacity], by slot.
+        shape: hw and d.
+        dtype: in which maps are scored.
+        device: that scores them.
+    """
+
+    def __init__(
+        self,
+        read: ReadMap,
+        detection_ids: npt.NDArray[np.object_],
+        shape: tuple[int, int],
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        self.dtype = dtype
+        self._read = read
+        self._detection_ids = detection_ids
+        self._shape = shape
+        self._device = device
+
+    def write(self, slot: int, map_: Tensor) -> None:
+        """Nothing: the disk has it already."""
+
+    def wipe(self, slot: int) -> None:
+        """Nothing: the disk has it no more."""
+
+    def at(self, slots: Sequence[int]) -> list[Tensor]:
+        """The maps in some slots. Of what the disk has no more zeros: such a candidate is left out of the answer."""
+        return [self._map_of(str(self._detection_ids[slot])) for slot in slots]
+
+    def _map_of(self, detection_id: str) -> Tensor:
+        feature_map = self._read(detection_id)
+        if feature_map is None:
+            return torch.zeros(self._shape, dtype=self.dtype, device=self._device)
+        return position_major_map(feature_map, self.dtype, self._device)
+
+
+def position_major_map(feature_map: FeatureMap, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A stored map, float16 [d, h, w], as it is scored: [hw, d] in a format, on a device."""
+    flat = torch.from_numpy(np.array(feature_map).reshape(len(feature_map), -1))
+    return flat.to(device).T.to(dtype)

@@ -1,0 +1,179 @@
+"""An int8 pass and the exact scores of those that may be best answer what exact scores of everything answer, to the
+last bit.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.temporal_lifting import LiftingParameters
+from service.gallery.best_matches import GroupBy, choose_best
+from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob
+from service.gallery.device_gallery import DeviceGallery
+from service.gallery.remembered_rows import RememberedRows
+from service.inference.feature_extraction import FeatureMap
+from service.observability.metrics import Metrics
+from service.records import CandidateFilter, DetectionRecord
+from tests.service.gallery.gallery_records import build_coarse_gallery, build_gallery, draw_maps, put, record
+
+SIZE = 300
+ALL = CandidateFilter()
+
+
+@dataclass(frozen=True)
+class Side:
+    """A gallery and how it scores."""
+
+    gallery: DeviceGallery
+    scoring: CandidateScoring
+    metrics: Metrics
+
+    @classmethod
+    def of(cls, gallery: DeviceGallery, records: list[DetectionRecord], remembered: int) -> "Side":
+        put(gallery, records)
+        metrics = Metrics()
+        rows = RememberedRows(gallery, remembered * 5 * gallery.table.capacity, metrics)
+        return cls(gallery, CandidateScoring(gallery, rows, metrics), metrics)
+
+    @property
+    def settled(self) -> float:
+        return self.metrics.registry.get_sample_value("qaconv_settled_pairs_total") or 0.0
+
+
+def draw_records(seed: int, size: int = SIZE) -> list[DetectionRecord]:
+    """A crowd in which every tenth crop is stored twice, under another ID."""
+    maps = draw_maps(size, seed)
+    for number in range(0, size - 1, 10):
+        maps[number + 1] = maps[number]
+    return [
+        record(
+            f"d{(number * 7919) % size:04}",
+            feature_map,
+            f"c{number % 3}",
+            number * 1_000_000,
+            f"t{number // 4}" if number % 7 else None,
+            f"p{number % 11}" if number % 5 else None,
+        )
+        for number, feature_map in enumerate(maps)
+    ]
+
+
+def sides(seed: int, remembered: int = 0, size: int = SIZE) -> list[Side]:
+    """Exact scores of everything; int8 and exact maps on the device; int8 and exact maps read when they are needed."""
+    records = draw_records(seed, size)
+    stored: dict[str, FeatureMap] = {each.metadata.detection_id: each.feature_map for each in records}
+    galleries = (
+        build_gallery(size, torch.float16),
+        build_coarse_gallery(size),
+        build_coarse_gallery(size, read=stored.get),
+    )
+    return [Side.of(gallery, records, remembered) for gallery in galleries]
+
+
+def best_of(job: ScoringJob, scored: ScoredCandidates) -> list[tuple[str, float]]:
+    """What is answered: the best candidates and their final scores."""
+    scores = scored.appearance_scores
+    if scored.lifted is not None and job.lifting is not None and not job.is_ranked_by_appearance:
+        scores = (scored.lifted.temporal_scores + job.lifting.alpha) * scores
+    labels = {"detection": None, "track": scored.track_ids, "person": scored.person_ids}[job.group_by]
+    best = choose_best(scores, scored.detection_ids, labels, job.count)
+    return [(scored.detection_ids[place], scores[place]) for place in best]
+
+
+def check_same(job: ScoringJob, exact: ScoredCandidates, certified: ScoredCandidates) -> None:
+    assert best_of(job, certified) == best_of(job, exact)
+    assert list(certified.detection_ids) == list(exact.detection_ids)
+    assert (certified.lifted is None) == (exact.lifted is None)
+    if certified.lifted is not None and exact.lifted is not None:
+        np.testing.assert_array_equal(certified.lifted.temporal_scores, exact.lifted.temporal_scores)
+        assert certified.lifted.pivots == exact.lifted.pivots
+        assert certified.lifted.pivot_appearance_scores == exact.lifted.pivot_appearance_scores
+
+
+def job(seed: int, count: int, group_by: GroupBy = "detection", **others: object) -> ScoringJob:
+    (query,) = draw_maps(1, seed)
+    return replace(ScoringJob(query, (), ALL, None, count, group_by), **others)
+
+
+@pytest.mark.parametrize("group_by", ["detection", "track", "person"])
+@pytest.mark.parametrize("count", [1, 10, 40, 1000])
+def test_the_best_are_those_of_exact_scores(group_by: GroupBy, count: int) -> None:
+    exact, *others = sides(seed=3)
+    for side in others:
+        for seed in range(100, 106):
+            asked = job(seed, count, group_by)
+            check_same(asked, exact.scoring.score([asked])[0], side.scoring.score([asked])[0])
+    assert exact.settled == 0
+
+
+@pytest.mark.parametrize("num_pivots", [1, 10, 1000])
+@pytest.mark.parametrize("is_ranked_by_appearance", [False, True])
+@pytest.mark.parametrize("remembered", [0, 20])
+def test_pivots_and_lifted_scores_are_those_of_exact_scores(
+    num_pivots: int, remembered: int, *, is_ranked_by_appearance: bool
+) -> None:
+    exact, *others = sides(4, remembered)
+    parameters = LiftingParameters(num_pivots=num_pivots, sigma_seconds=30)
+    jobs = [
+        job(200, 5, nearby_ids=("d0003", "d0100", "d0007"), lifting=parameters),
+        job(201, 5, nearby_ids=("d0007",), lifting=parameters, excluded_id="d0003"),
+        job(202, 5, wanted=CandidateFilter(camera_ids=frozenset({"c1"})), nearby_ids=("d0003",), lifting=parameters),
+        job(203, 5),
+    ]
+    jobs = [replace(each, is_ranked_by_appearance=is_ranked_by_appearance) for each in jobs]
+    for side in others:
+        for together in (jobs, jobs[:1], jobs[1:3], jobs[::-1]):
+            for asked, one, other in zip(
+                together, exact.scoring.score(together), side.scoring.score(together), strict=True
+            ):
+                check_same(asked, one, other)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 30), st.integers(1, 60), st.integers(2, 80))
+def test_any_crowd(seed: int, count: int, num_pivots: int, size: int) -> None:
+    exact, coarse, _ = sides(seed, remembered=3, size=size)
+    asked = job(seed + 1, count, nearby_ids=("d0000", "d0001"), lifting=LiftingParameters(num_pivots=num_pivots))
+    for _ in range(2):
+        check_same(asked, exact.scoring.score([asked])[0], coarse.scoring.score([asked])[0])
+
+
+def test_few_are_settled_and_what_is_remembered_is_not_settled_again() -> None:
+    _, coarse, _ = sides(5, remembered=20)
+    coarse.scoring.score([job(300, 1)])
+    assert 1 <= coarse.settled < SIZE / 2
+    lifted = job(301, 1, nearby_ids=("d0003", "d0100"), lifting=LiftingParameters(num_pivots=5))
+    settled = [coarse.settled]
+    for _ in range(3):
+        coarse.scoring.score([lifted])
+        settled.append(coarse.settled)
+    first, second, third = np.diff(settled)
+    # The query's own are settled again, those of the nearby persons are known.
+    assert 0 < second < first
+    assert third == second
+
+
+def test_what_was_replaced_is_not_remembered_as_exact() -> None:
+    exact, coarse, _ = sides(6, remembered=20)
+    lifted = job(400, 300, nearby_ids=("d0003",), lifting=LiftingParameters())
+    coarse.scoring.score([lifted])
+    for side in (exact, coarse):
+        side.gallery.remove(["d0005"])
+        put(side.gallery, [record("d0003", draw_maps(1, 77)[0]), record("d0009", draw_maps(1, 78)[0], "c2", 5)])
+    check_same(lifted, exact.scoring.score([lifted])[0], coarse.scoring.score([lifted])[0])
+
+
+def test_who_is_gone_from_the_disk_harms_nobody() -> None:
+    """Erased on the disk, and not yet on the device: such a candidate is left out of the answer afterwards."""
+    records = draw_records(7)
+    stored = {each.metadata.detection_id: each.feature_map for each in records}
+    side = Side.of(build_coarse_gallery(SIZE, read=stored.get), records, 0)
+    asked = job(500, 10)
+    (gone, _), *rest = best_of(asked, side.scoring.score([asked])[0])
+    del stored[gone]
+    left = [each for each in best_of(asked, side.scoring.score([asked])[0]) if each[0] != gone]
+    assert left[: len(rest)] == rest
