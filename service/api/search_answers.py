@@ -51,7 +51,8 @@ class LiftingAnswer(BaseModel):
     applied: bool
     reason: str | None = Field(description="Why it was not applied: `off` or `no_camera_or_time`; null where it was.")
     stand_in: str | None = Field(
-        description="With `bootstrap`, the match whose camera and time were taken for the query's; else null."
+        description="With `bootstrap`, the candidate whose camera and time were taken for the query's, or that of them "
+        "which was not known; null where both were, or without `bootstrap`."
     )
     tau_seconds: float
     sigma_seconds: float
@@ -85,7 +86,7 @@ class TimingAnswer(BaseModel):
 
     decode: float
     extract: float
-    score: float
+    score: float = Field(description="Looking for a stand-in and re-ranking too.")
     lift: float
     locate: float
     total: float
