@@ -29,12 +29,14 @@ from service.observability.stage_timing import Timing
 from service.records import CandidateFilter, DetectionMetadata, DetectionRecord
 from service.recover_gallery import recover_gallery
 from service.search.search_gallery import search_gallery
-from service.search.search_records import SearchQuery, SearchResult
+from service.search.search_records import SearchQuery, SearchResult, TemporalLifting
 from service.settings import Settings
 
 _START_US = 1_790_000_000_000_000
 _CAMERAS = 8
 _WRITES_TOGETHER = 64
+# What the searches of a repeat are called, and whether they are lifted.
+_SEARCHES: dict[str, TemporalLifting] = {"off": "off", "on": "on", "on, after arrivals": "on"}
 
 
 def main() -> None:
@@ -74,7 +76,7 @@ async def _measure(settings: Settings, arguments: argparse.Namespace) -> None:
         await _search(components, query, "off")  # warm
         first, result = await _search(components, query, "on")
         assert len(result.lifting.nearby) == arguments.nearby
-        times: dict[str, list[float]] = {"off": [], "on": [], "on, after arrivals": []}
+        times: dict[str, list[float]] = {name: [] for name in _SEARCHES}
         stages: dict[str, list[Timing]] = {name: [] for name in times}
         stored = arguments.gallery
         for repeat in range(arguments.repeats):
@@ -82,7 +84,7 @@ async def _measure(settings: Settings, arguments: argparse.Namespace) -> None:
                 if name.endswith("arrivals"):
                     await _store(components, range(stored, stored + arguments.arrivals), 0)
                     stored += arguments.arrivals
-                milliseconds, result = await _search(components, _query(1 + repeat), name[:3].strip(" ,"))
+                milliseconds, result = await _search(components, _query(1 + repeat), _SEARCHES[name])
                 taken.append(milliseconds)
                 stages[name].append(result.timing_ms)
         names = [field.name for field in fields(Timing)]
@@ -97,7 +99,7 @@ async def _measure(settings: Settings, arguments: argparse.Namespace) -> None:
             print(" | ".join(f"{part:.1f}" for part in parts) + " |")
 
 
-async def _search(components: Components, query: SearchQuery, lifting: str) -> tuple[float, SearchResult]:
+async def _search(components: Components, query: SearchQuery, lifting: TemporalLifting) -> tuple[float, SearchResult]:
     began = time.perf_counter()
     result = await search_gallery(components, replace(query, temporal_lifting=lifting))
     return (time.perf_counter() - began) * 1000, result
