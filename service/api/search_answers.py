@@ -75,8 +75,8 @@ class MatchAnswer(BaseModel):
     score: float = Field(description="p_a, or the re-ranked score; with temporal lifting times (p_t + α).")
     appearance_score: float = Field(description="p_a, in [0, 1].")
     reranked_score: float | None = Field(
-        description="1 − d* of k-reciprocal encoding, in [0, 1]; null without re-ranking. It orders the candidates of one search "
-        "and says nothing of a single one, for it depends on the others."
+        description="1 − d* of k-reciprocal encoding, in [0, 1]; null without re-ranking. It orders the candidates of "
+        "one search and says nothing of a single one, for it depends on the others."
     )
     temporal_score: float | None = Field(description="p_t, in [0, 1]; null without temporal lifting.")
     correspondences: list[CorrespondenceAnswer]
