@@ -15,5 +15,5 @@ def test_every_kind_of_search_is_measured(monkeypatch: pytest.MonkeyPatch, capsy
     assert lines[0] == "30 detections, 3 near the query, 2 repeats; ms"
     rows = [line.split(" | ") for line in lines[2:] if " | " in line]
     names = [row[0].removeprefix("| ") for row in rows]
-    assert names == ["search", "---", "the first with lifting", "off", "on", "on, after arrivals"]
+    assert names == ["search", "---", "the first with lifting", "off", "off, re-ranked", "on", "on, after arrivals"]
     assert [float(row[2]) for row in rows[3:4]] == [1]
