@@ -1,9 +1,9 @@
 """What a search near the same place and time costs with temporal lifting and without, from the crop to the answer.
 
 `python benchmarks/search_cost.py`: prints the first lifted search, then the median of several repeats and in brackets
-their range, without lifting, with it, and with it after new detections arrived. They take turns within every repeat, so
-that a machine that slows down slows all of them. A service in this process, on a gallery of made-up feature maps; every
-search posts another crop.
+their range, without lifting, re-ranked, with lifting, and with it after new detections arrived. They take turns within
+every repeat, so that a machine that slows down slows all of them. A service in this process, on a gallery of made-up
+feature maps; every search posts another crop.
 """
 
 import argparse
@@ -29,12 +29,19 @@ from service.observability.stage_timing import Timing
 from service.records import CandidateFilter, DetectionMetadata, DetectionRecord
 from service.recover_gallery import recover_gallery
 from service.search.search_gallery import search_gallery
-from service.search.search_records import SearchQuery, SearchResult
+from service.search.search_records import SearchQuery, SearchResult, TemporalLifting
 from service.settings import Settings
 
 _START_US = 1_790_000_000_000_000
 _CAMERAS = 8
 _WRITES_TOGETHER = 64
+# What the searches of a repeat are called, whether they are lifted, and whether re-ranked.
+_SEARCHES: dict[str, tuple[TemporalLifting, bool]] = {
+    "off": ("off", False),
+    "off, re-ranked": ("off", True),
+    "on": ("on", False),
+    "on, after arrivals": ("on", False),
+}
 
 
 def main() -> None:
@@ -71,10 +78,10 @@ async def _measure(settings: Settings, arguments: argparse.Namespace) -> None:
         await _store(components, range(arguments.gallery), arguments.nearby)
         query = _query(0)
         print(f"{arguments.gallery} detections, {arguments.nearby} near the query, {arguments.repeats} repeats; ms\n")
-        await _search(components, query, "off")  # warm
-        first, result = await _search(components, query, "on")
+        await _search(components, query, "off", is_reranked=True)  # warm
+        first, result = await _search(components, query, "on", is_reranked=False)
         assert len(result.lifting.nearby) == arguments.nearby
-        times: dict[str, list[float]] = {"off": [], "on": [], "on, after arrivals": []}
+        times: dict[str, list[float]] = {name: [] for name in _SEARCHES}
         stages: dict[str, list[Timing]] = {name: [] for name in times}
         stored = arguments.gallery
         for repeat in range(arguments.repeats):
@@ -82,7 +89,8 @@ async def _measure(settings: Settings, arguments: argparse.Namespace) -> None:
                 if name.endswith("arrivals"):
                     await _store(components, range(stored, stored + arguments.arrivals), 0)
                     stored += arguments.arrivals
-                milliseconds, result = await _search(components, _query(1 + repeat), name[:3].strip(" ,"))
+                lifting, is_reranked = _SEARCHES[name]
+                milliseconds, result = await _search(components, _query(1 + repeat), lifting, is_reranked=is_reranked)
                 taken.append(milliseconds)
                 stages[name].append(result.timing_ms)
         names = [field.name for field in fields(Timing)]
@@ -97,9 +105,11 @@ async def _measure(settings: Settings, arguments: argparse.Namespace) -> None:
             print(" | ".join(f"{part:.1f}" for part in parts) + " |")
 
 
-async def _search(components: Components, query: SearchQuery, lifting: str) -> tuple[float, SearchResult]:
+async def _search(
+    components: Components, query: SearchQuery, lifting: TemporalLifting, *, is_reranked: bool
+) -> tuple[float, SearchResult]:
     began = time.perf_counter()
-    result = await search_gallery(components, replace(query, temporal_lifting=lifting))
+    result = await search_gallery(components, replace(query, temporal_lifting=lifting, rerank=is_reranked))
     return (time.perf_counter() - began) * 1000, result
 
 

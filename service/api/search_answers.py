@@ -51,7 +51,8 @@ class LiftingAnswer(BaseModel):
     applied: bool
     reason: str | None = Field(description="Why it was not applied: `off` or `no_camera_or_time`; null where it was.")
     stand_in: str | None = Field(
-        description="With `bootstrap`, the match whose camera and time were taken for the query's; else null."
+        description="With `bootstrap`, the candidate whose camera and time were taken for the query's, or that of them "
+        "which was not known; null where both were, or without `bootstrap`."
     )
     tau_seconds: float
     sigma_seconds: float
@@ -74,7 +75,8 @@ class MatchAnswer(BaseModel):
     score: float = Field(description="p_a, or the re-ranked score; with temporal lifting times (p_t + α).")
     appearance_score: float = Field(description="p_a, in [0, 1].")
     reranked_score: float | None = Field(
-        description="1 − d* of k-reciprocal encoding, in [0, 1]; null without re-ranking."
+        description="1 − d* of k-reciprocal encoding, in [0, 1]; null without re-ranking. It orders the candidates of "
+        "one search and says nothing of a single one, for it depends on the others."
     )
     temporal_score: float | None = Field(description="p_t, in [0, 1]; null without temporal lifting.")
     correspondences: list[CorrespondenceAnswer]
@@ -85,7 +87,7 @@ class TimingAnswer(BaseModel):
 
     decode: float
     extract: float
-    score: float
+    score: float = Field(description="Looking for a stand-in and re-ranking too.")
     lift: float
     locate: float
     total: float

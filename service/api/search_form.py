@@ -11,6 +11,7 @@ from service.api.forms import Form
 from service.api.validation import invalid_fields
 from service.errors import FieldError
 from service.records import CandidateFilter
+from service.search.rerank_candidates import RERANKED_CANDIDATES
 from service.search.search_records import SearchQuery
 
 # Longer than any two times of the service are apart would change nothing, and exceed what Redis keeps exactly.
@@ -37,7 +38,9 @@ class SearchForm(Form):
         default=None, allow_inf_nan=False, description="Matches with a lower final score are left out."
     )
     temporal_lifting: Literal["auto", "on", "off", "bootstrap"] = Field(
-        default="auto", description="`on` needs camera and time; `bootstrap` takes what is missing from the best match."
+        default="auto",
+        description="`on` needs camera and time; `bootstrap` takes what is missing from the candidate that looks most "
+        "like the query, of that camera or about that time where one of them is known.",
     )
     tau_seconds: Number = Field(default=100, gt=0, le=_MAX_SECONDS, allow_inf_nan=False, description="τ of the paper.")
     sigma_seconds: Number = Field(
@@ -47,7 +50,8 @@ class SearchForm(Form):
     alpha: Number = Field(default=0.1, ge=0, le=1000, allow_inf_nan=False, description="α of the paper.")
     rerank: bool = Field(
         default=False,
-        description="Whether the best 200 candidates are re-ranked, before lifting; they alone are matches then.",
+        description=f"Whether the best {RERANKED_CANDIDATES} candidates are re-ranked, before lifting; they alone are "
+        "matches then, and groups are made of them alone.",
     )
     num_correspondences: WholeNumber = Field(
         default=20, ge=0, le=1000, description="Correspondences of each match at most."

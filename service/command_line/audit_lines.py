@@ -55,6 +55,8 @@ def _describe_search(fields: Mapping[str, Any]) -> str:
     seen = "".join(f" {word} {query[name]}" for word, name in (("at", "camera_id"), ("on", "timestamp")) if query[name])
     if answer is None:
         return f"{sought}{seen}: nothing returned ({fields['problem']})"
+    if stand_in := answer.get("stand_in"):  # entries from before there were any lack it
+        seen += f" (those of {stand_in})"
     found = _list([f"{match['detection_id']} {match['score']:.4f}" for match in answer["matches"]])
     return f"{sought}{seen} among {answer['candidates']} of {answer['gallery_size']}: {found}"
 

@@ -9,18 +9,21 @@ _NOT_GIVEN = "–"
 
 
 def match_table(answer: SearchAnswer) -> Table:
-    """One row for each match, best first; without the columns of labels that no match has."""
+    """One row for each match, best first; without columns of labels, or of re-ranked scores, that no match has."""
     has_person = any(match.person_id for match in answer.matches)
     has_track = any(match.track_id for match in answer.matches)
+    is_reranked = any(match.reranked_score is not None for match in answer.matches)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("rank", justify="right", no_wrap=True)
     for name in ("detection", "camera", "time", *["person"] * has_person, *["track"] * has_track):
         table.add_column(name, overflow="fold")
-    for name in ("score", "appearance", "temporal"):
+    for name in ("score", "appearance", *["re-ranked"] * is_reranked, "temporal"):
         table.add_column(name, justify="right", no_wrap=True)
     for match in answer.matches:
         labels = [match.person_id or _NOT_GIVEN] * has_person + [match.track_id or _NOT_GIVEN] * has_track
-        table.add_row(str(match.rank), match.detection_id, match.camera_id, _time(match), *labels, *_scores(match))
+        scores = [match.score, match.appearance_score, *[match.reranked_score] * is_reranked, match.temporal_score]
+        row = [str(match.rank), match.detection_id, match.camera_id, _time(match), *labels, *map(_score, scores)]
+        table.add_row(*row)
     return table
 
 
@@ -28,7 +31,8 @@ def search_line(answer: SearchAnswer) -> str:
     """What was searched and how, in one line."""
     lifting = answer.temporal_lifting
     if lifting.applied:
-        lifted = f"temporal lifting with {len(lifting.nearby)} nearby"
+        stand_in = f", where and when {lifting.stand_in} was seen" if lifting.stand_in else ""
+        lifted = f"temporal lifting with {len(lifting.nearby)} nearby{stand_in}"
     else:
         lifted = f"no temporal lifting ({(lifting.reason or 'no reason given').replace('_', ' ')})"
     searched = f"{answer.gallery.candidates} of {answer.gallery.size} detections searched"
@@ -60,9 +64,8 @@ def _time(match: Match) -> str:
     return f"{seconds}.{fraction.rstrip('0')}".rstrip(".") + "Z"
 
 
-def _scores(match: Match) -> tuple[str, str, str]:
-    temporal = _NOT_GIVEN if match.temporal_score is None else f"{match.temporal_score:.4f}"
-    return f"{match.score:.4f}", f"{match.appearance_score:.4f}", temporal
+def _score(score: float | None) -> str:
+    return _NOT_GIVEN if score is None else f"{score:.4f}"
 
 
 def _position(cell: Cell) -> str:

@@ -40,11 +40,14 @@ def search_command(
     time_from: Annotated[_Text, typer.Option(metavar="TIME", help="Search detections from this time on.")] = None,
     time_to: Annotated[_Text, typer.Option(metavar="TIME", help="Search detections before this time.")] = None,
     min_score: Annotated[_Text, typer.Option(metavar="SCORE", help="Drop matches with a lower score.")] = None,
-    temporal_lifting: Annotated[_Text, typer.Option(metavar="WHEN", help="auto, on or off (default auto).")] = None,
+    temporal_lifting: Annotated[
+        _Text, typer.Option(metavar="WHEN", help="auto (default), on, off, or bootstrap: the best match stands in.")
+    ] = None,
     tau_seconds: Annotated[_Text, typer.Option(metavar="SECONDS", help="The paper's τ (default 100).")] = None,
     sigma_seconds: Annotated[_Text, typer.Option(metavar="SECONDS", help="The paper's σ (default 100).")] = None,
     num_pivots: Annotated[_Text, typer.Option(metavar="NUMBER", help="The paper's K (default 100).")] = None,
     alpha: Annotated[_Text, typer.Option(metavar="NUMBER", help="The paper's α (default 0.1).")] = None,
+    rerank: Annotated[bool, typer.Option("--rerank", help="Re-rank the best candidates, before lifting.")] = False,
     correspondences: Annotated[
         _Text, typer.Option(metavar="NUMBER", help="Show where the best match agrees, at most so many places.")
     ] = None,
@@ -75,6 +78,7 @@ def search_command(
             "sigma_seconds": sigma_seconds,
             "num_pivots": num_pivots,
             "alpha": alpha,
+            "rerank": "true" if rerank else None,
             "num_correspondences": correspondences,
             "min_similarity": min_similarity,
         },

@@ -72,6 +72,7 @@ class Match(_Answer):
     person_id: str | None
     score: float
     appearance_score: float
+    reranked_score: float | None = None
     temporal_score: float | None
     correspondences: tuple[Correspondence, ...] = ()
 
@@ -88,6 +89,7 @@ class Lifting(_Answer):
 
     applied: bool
     reason: str | None
+    stand_in: str | None = None
     nearby: tuple[str, ...] = ()
 
 

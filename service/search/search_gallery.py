@@ -30,7 +30,7 @@ from service.search.search_records import (
     SearchQuery,
     SearchResult,
 )
-from service.search.stand_in import find_stand_in
+from service.search.stand_in import find_stand_in, require_still_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,8 @@ async def search_gallery(components: Components, query: SearchQuery) -> SearchRe
         matches = await _describe_matches(components, query, feature_map, scored, ranking)
     # Nearby persons and matches that an emptied Redis lacks would be missing without a word.
     await components.index.require_in_step()
+    if stand_in is not None:
+        await require_still_there(components, stand_in)
     _count(components, reason)
     return SearchResult(
         query=seen,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from service.components import Components
+from service.errors import Unavailable
 from service.gallery.best_matches import best_candidates
 from service.gallery.candidate_scoring import ScoringJob
 from service.inference.feature_extraction import FeatureMap
@@ -40,6 +41,17 @@ async def find_stand_in(
     camera_id = scored.camera_ids[scored.cameras[place]]
     timestamp_us = int(scored.timestamps_us[place]) if seen.timestamp_us is None else seen.timestamp_us
     return replace(seen, camera_id=camera_id, timestamp_us=timestamp_us), str(scored.detection_ids[place])
+
+
+async def require_still_there(components: Components, stand_in: str) -> None:
+    """Before a search is answered, as its matches are looked up again: who was erased on the way is not named.
+
+    Raises:
+        Unavailable: the stand-in is gone: try again, and another one stands in.
+    """
+    (about,) = await components.index.get([stand_in])
+    if about is None:
+        raise Unavailable("the detection that stood in for the query was erased during the search: search again")
 
 
 def narrow(candidates: CandidateFilter, seen: QuerySeen, tau_seconds: float) -> CandidateFilter | None:

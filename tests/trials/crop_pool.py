@@ -1,8 +1,8 @@
 """Crops whose scores against each other are known beforehand, from the float32 reference.
 
 So a search's right answer is looked up and not computed, and a hundred thousand operations cost little beside the
-service's own work. No two pairs of crops score nearly alike: which of two is the better match is never a matter of
-rounding, and equal scores are those of the same pair.
+service's own work. No two pairs of crops score nearly alike, in one direction or in the mean of both, which re-ranking
+takes: which of two is the better match is never a matter of rounding, and equal scores are those of the same pair.
 """
 
 from dataclasses import dataclass
@@ -58,10 +58,15 @@ def draw_pool(checkpoint_path: Path, size: int) -> CropPool:
         files = [crop_file(first_seed + number, CROP_WIDTH, CROP_HEIGHT) for number in range(size)]
         maps = extract_each(checkpoint, files)
         logits = _score(checkpoint, maps)
-        ordered = np.sort(logits, axis=None)
-        if all(after - before > _SMALLEST_DIFFERENCE for before, after in pairwise(ordered.tolist())):
+        means = ((logits + logits.T) / 2)[np.triu_indices(size)]
+        if all(_are_far_apart(scores) for scores in (logits, means)):
             return CropPool(files, maps, logits, checkpoint.fingerprint)
     raise AssertionError(f"no {size} crops were found whose scores differ by more than {_SMALLEST_DIFFERENCE}")
+
+
+def _are_far_apart(scores: npt.NDArray[np.float64]) -> bool:
+    ordered = np.sort(scores, axis=None)
+    return all(after - before > _SMALLEST_DIFFERENCE for before, after in pairwise(ordered.tolist()))
 
 
 def extract_each(checkpoint: Checkpoint, files: list[bytes]) -> list[FeatureMap]:

@@ -57,6 +57,7 @@ queries = st.builds(
     sigma_seconds=st.sampled_from([40, 100]),
     num_pivots=st.sampled_from([1, 3, 10, 100]),
     alpha=st.sampled_from([0.0, 0.1, 0.2]),
+    rerank=st.sampled_from([False, False, False, True]),
     candidates=candidate_filters,
     group_by=st.sampled_from(["detection", "detection", "track", "person"]),
     limit=st.sampled_from([1, 3, 10, 1000]),

@@ -286,7 +286,9 @@ class GalleryMachine(RuleBasedStateMachine):
 
     def check_everything(self) -> None:
         check_contents(self.client, self.world.pool, self.contents)
-        query = Query(0, None, None, None, "off", 60, 60, 10, 0.1, CandidateFilter(), "detection", 1000, None)
+        query = Query(0, None, None, None, "off", 60, 60, 10, 0.1, False, CandidateFilter(), "detection", 1000, None)
         self.check_search(query, query.send(self.client, self.world.pool))
-        lifted = Query(1, None, "c0", START_US, "auto", 100, 100, 10, 0.1, CandidateFilter(), "detection", 1000, None)
+        lifted = Query(
+            1, None, "c0", START_US, "auto", 100, 100, 10, 0.1, True, CandidateFilter(), "detection", 1000, None
+        )
         self.check_search(lifted, lifted.send(self.client, self.world.pool))

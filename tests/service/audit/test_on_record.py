@@ -90,6 +90,16 @@ async def test_a_search_by_picture(components: Components) -> None:
     assert entry["problem"] is None
 
 
+async def test_a_re_ranked_search_with_a_stand_in(components: Components) -> None:
+    await ingest(components, "a", 1, camera_id="c1", seconds=30)
+    query = search_for(crop_file(2), temporal_lifting="bootstrap", rerank=True)
+    await search_on_record(components, query, SOURCE)
+    (entry,) = on_record(components)
+    assert (entry["parameters"]["temporal_lifting"], entry["parameters"]["rerank"]) == ("bootstrap", True)
+    assert (entry["query"]["camera_id"], entry["query"]["timestamp"]) == ("c1", "2026-09-21T14:13:50.000000Z")
+    assert (entry["answer"]["stand_in"], entry["answer"]["nearby"]) == ("a", ["a"])
+
+
 def test_every_parameter_of_a_search_is_on_record() -> None:
     """So that one that is added to searches is not forgotten here."""
     elsewhere = {"image", "detection_id", "camera_id", "timestamp_us", "candidates", "lifting"}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from service.command_line.audit_lines import describe_entry
 from service.main import main
 from service.settings import Settings
 from tests.service.running_application import run_application
@@ -99,3 +100,12 @@ def test_lines_for_people(data_dir_with_record: Path, capsys: pytest.CaptureFixt
     assert requested.endswith("  erase_requested  127.0.0.1  detection_id b")
     assert erased.endswith("  erased  127.0.0.1  1 erased: b")
     assert stopped.endswith("  stopped  –  detections 1")
+
+
+def test_whose_camera_and_time_were_taken_is_told_where_the_record_says_it(data_dir_with_record: Path) -> None:
+    found = read_record(data_dir_with_record)[1]
+    plain = describe_entry(found)
+    del found["answer"]["stand_in"]  # as entries were before
+    assert describe_entry(found) == plain
+    found["answer"]["stand_in"] = "d7"
+    assert " on 2026-09-21T14:13:20.000000Z (those of d7) among 1 of 2: " in describe_entry(found)

@@ -60,6 +60,15 @@ def test_a_match_with_lifting() -> None:
     assert search_line(result) == "18 of 20 detections searched, temporal lifting with 2 nearby, 65 ms"
 
 
+def test_what_stood_in_and_what_was_re_ranked_is_told() -> None:
+    reranked = MATCH.model_copy(update={"reranked_score": 0.85})
+    result = answer(Lifting(applied=True, reason=None, stand_in="d9", nearby=("a",)), reranked)
+    text = printed(match_table(result))
+    assert cells(text, "rank")[-4:] == ["score", "appearance", "re-ranked", "temporal"]
+    assert cells(text, "d7")[-4:] == ["0.7100", "0.8300", "0.8500", "0.7500"]
+    assert "temporal lifting with 1 nearby, where and when d9 was seen, 65 ms" in search_line(result)
+
+
 def test_labels_that_only_some_have() -> None:
     labelled = MATCH.model_copy(
         update={"detection_id": "d8", "track_id": "t1", "timestamp": "2026-11-20T10:00:00.250000Z"}

@@ -87,6 +87,18 @@ def test_groups_and_parameters(searched: RunningService, query: str, capsys: pyt
     assert lifting["applied"]
 
 
+def test_re_ranking_and_a_stand_in(searched: RunningService, query: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--rerank", "--temporal-lifting", "bootstrap"]
+    assert search(searched, query, *ONLY_THESE, *asked, "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["temporal_lifting"]["stand_in"] == "searched-3"
+    assert all(match["reranked_score"] is not None for match in answer["matches"])
+    assert search(searched, query, *ONLY_THESE, *asked) == 0
+    text = capsys.readouterr().out
+    assert "where and when searched-3 was seen" in text
+    assert "re-ranked" in text
+
+
 def test_what_the_service_refuses_is_told_in_its_words(
     searched: RunningService, query: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

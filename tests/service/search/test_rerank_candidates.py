@@ -52,6 +52,12 @@ def test_scores_that_saturate_are_still_told_apart() -> None:
     assert rerank_first(torch.zeros(1, 1)).shape == (0,)
 
 
+def test_a_single_candidate_worked_out_by_hand() -> None:
+    """Both are each other's only neighbours: d_J = 0, and d over the largest d of the row is 1. So 1 − 0.3, always."""
+    for logit in (-12.0, 0.0, 12.0):
+        assert rerank_first(torch.full((2, 2), logit)).tolist() == pytest.approx([0.7], abs=1e-6)
+
+
 def reference_scores(components: Components, query_id: str, candidates: Sequence[str]) -> dict[str, float]:
     stored = [components.store.get_feature_map(each) for each in (query_id, *candidates)]
     maps = position_major(torch.from_numpy(np.stack([each for each in stored if each is not None])).float())
@@ -109,6 +115,25 @@ async def test_re_ranked_first_then_lifted_grouped_and_cut(crowd: Components, mo
     for match in result.matches:
         first.setdefault(match.metadata.person_id, match.metadata.detection_id)
     assert ids(grouped) == list(first.values())
+
+
+@pytest.mark.anyio
+async def test_candidates_that_are_all_alike_are_re_ranked_the_same_whatever_their_order_in_storage(
+    components: Components,
+) -> None:
+    names = [f"d{number:02}" for number in range(30)]
+    query = search_for(crop_file(1), None, "c1", 0, rerank=True)
+    answers = []
+    for order in (names, names[::-1]):
+        for name in order:
+            await ingest(components, name, 5)
+        answers.append(await search_gallery(components, query))
+        for name in names:
+            await erase_detection(components, name)
+    first, second = ([(key, match.score) for key, match in by_id(answer).items()] for answer in answers)
+    assert len(first) == len(names)
+    assert first == second
+    check_order(answers[0])
 
 
 @pytest.mark.anyio

@@ -14,7 +14,7 @@ from service.search.search_gallery import search_gallery
 from service.storage.metadata.metadata_index import MetadataIndex
 from tests.service.drawn_crops import crop_file
 from tests.service.search.crowd import crowd, ids
-from tests.service.stored_crops import draw_record, ingest, search_for
+from tests.service.stored_crops import at, draw_record, ingest, search_for
 
 __all__ = ["crowd"]  # a fixture
 
@@ -66,6 +66,35 @@ async def test_nearby_persons_erased_on_the_way_are_not_reported(
     result = await search_gallery(components, search_for(crop_file(9), None, "c1", 0, include_pivots=True))
     assert result.lifting.nearby == ("d0", "d1", "d3")
     assert {each.retrieved_by for each in result.lifting.pivots} == {None, "d0", "d1", "d3"}
+
+
+async def test_a_stand_in_that_is_erased_on_the_way_is_not_named_and_one_that_moves_is_named_as_it_was(
+    components: Components, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        await ingest(components, f"d{number}", number, "c1", 10 * number)
+    query = search_for(crop_file(2), temporal_lifting="bootstrap")
+    nearby = components.index.nearby
+
+    async def nearby_after_a_move(*args: object) -> tuple[list[str], bool]:
+        await ingest(components, "d2", 2, "c2", 300)
+        return await nearby(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(components.index, "nearby", nearby_after_a_move)
+    result = await search_gallery(components, query)
+    assert (result.lifting.stand_in, result.query.camera_id, result.query.timestamp_us) == ("d2", "c1", at(20))
+    assert result.lifting.nearby == ("d1", "d3", "d0")
+    assert {each.metadata.detection_id: each.metadata.camera_id for each in result.matches}["d2"] == "c2"
+
+    async def nearby_after_an_erasure(*args: object) -> tuple[list[str], bool]:
+        await components.writer.erase("d2")
+        return await nearby(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(components.index, "nearby", nearby_after_an_erasure)
+    with pytest.raises(Unavailable, match="stood in for the query was erased"):
+        await search_gallery(components, query)
+    monkeypatch.undo()
+    assert (await search_gallery(components, query)).lifting.stand_in in ("d0", "d1", "d3")
 
 
 async def test_what_changed_since_it_was_scored_is_left_out(crowd: Components, monkeypatch: pytest.MonkeyPatch) -> None:
