@@ -21,6 +21,6 @@ def choose_scorer(matcher: FoldedMatcher, channels: int, precision: ScoringPreci
     if device.type == "cuda":
         return choose_cuda_scorer(matcher, channels, precision.storage, device)
     library = installed_library()
-    if library is not None and library.kernels:
+    if library is not None:
         return NativeScorer(matcher, library)
     return BlockedScorer(matcher, precision.compute)

@@ -19,12 +19,24 @@ class FoldedMatcher:
         map_width: w.
         kernel_size: s.
         head: weights [hw] on the device that scores.
+
+    Raises:
+        ValueError: the head has not a weight for every location, both ways.
     """
 
     map_height: int
     map_width: int
     kernel_size: int
     head: FoldedHead
+
+    def __post_init__(self) -> None:
+        # A kernel reads as many as there are locations, whatever lies there.
+        for name, weights in (("query", self.head.query_weights), ("gallery", self.head.gallery_weights)):
+            if weights.shape != (self.map_height * self.map_width,):
+                raise ValueError(
+                    f"{name} weights of shape {tuple(weights.shape)}, "
+                    f"expected [{self.map_height * self.map_width}] for maps {self.map_height} × {self.map_width}"
+                )
 
     @classmethod
     def of(cls, matcher: QueryAdaptiveConvolution, config: ModelConfig, device: torch.device | str) -> "FoldedMatcher":
