@@ -10,13 +10,14 @@ def check_rows(rows: Tensor, gallery_maps: Tensor) -> None:
     """Whether row numbers int64 [g] are those of gallery maps [n, ...], in any order and any number of times.
 
     Raises:
-        ValueError: another dtype or shape, another device than the maps', or a row that they do not have.
+        ValueError: another dtype or shape, another device than the maps', or a row that they do not have. On a GPU,
+            which would have to be waited for, such a row is torch's to find when it copies it.
     """
     if rows.dtype != torch.int64 or rows.dim() != 1 or rows.device != gallery_maps.device:
         raise ValueError(
             f"rows {rows.dtype} {list(rows.shape)} on {rows.device}, expected int64 [g] on {gallery_maps.device}"
         )
-    if len(rows) == 0:
+    if len(rows) == 0 or rows.device.type != "cpu":
         return
     smallest, largest = (int(row) for row in rows.aminmax())
     if smallest < 0 or largest >= len(gallery_maps):

@@ -15,7 +15,8 @@ from model.gallery_scoring.triton_tiling import ROWS_OF_A_DETECTION, Tiling, pad
 _FLOATING = (torch.float16, torch.bfloat16)
 # A program begins by reading its query, as much as one detection: at most a 64th of its work where there is enough.
 _MOST_DETECTIONS_PER_PROGRAM = 64
-# What registers and shared memory allow with every tiling of the table (tests/model/gallery_scoring).
+# What registers and shared memory allow on an A100 and an H100 (tests/model/gallery_scoring). Smaller cards hold one
+# program of float16 maps; they divide the work a little less evenly.
 _PROGRAMS_AT_ONCE_ON_A_MULTIPROCESSOR = 2
 
 
