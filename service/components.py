@@ -11,7 +11,7 @@ from model.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint_pat
 from model.gallery_scoring import multiplies_int8
 from service.detection_writer import DetectionWriter
 from service.device_operations import DeviceOperations, choose_device, create_device_operations
-from service.gallery.create_gallery import Scorers, create_gallery, create_scorers
+from service.gallery.create_gallery import DeviceScorer, create_gallery, create_scorer
 from service.gallery.device_gallery import DeviceGallery
 from service.gallery.gallery_format import GalleryFormat, choose_format
 from service.gallery.slot_table import SlotTable
@@ -112,8 +112,8 @@ async def open_components(settings: Settings, metrics: Metrics | None = None) ->
         stack.push_async_callback(asyncio.to_thread, audit.close)
         index = await _open_index(settings, stack, metrics)
         stream = _open_stream(settings, stack)
-        gallery, form, scorers = _create_gallery(settings, checkpoint, store)
-        operations = create_device_operations(checkpoint, gallery, scorers, settings, metrics)
+        gallery, form, scoring = _create_gallery(settings, checkpoint, store)
+        operations = create_device_operations(checkpoint, gallery, scoring, settings, metrics)
         worker = DeviceWorker(settings.max_waiting, metrics)
         stack.push_async_callback(asyncio.to_thread, worker.close)
         limits = ImageLimits(settings.max_image_pixels, settings.min_image_side)
@@ -169,7 +169,7 @@ def _open_stream(settings: Settings, stack: AsyncExitStack) -> IngestStream | No
 
 def _create_gallery(
     settings: Settings, checkpoint: Checkpoint, store: DetectionStore
-) -> tuple[DeviceGallery, GalleryFormat, Scorers]:
+) -> tuple[DeviceGallery, GalleryFormat, DeviceScorer]:
     device = choose_device(settings.device)
     config = checkpoint.config
     form = choose_format(
@@ -180,8 +180,8 @@ def _create_gallery(
         device,
         multiplies_int8=multiplies_int8(config, device),
     )
-    scorers = create_scorers(checkpoint, form, device)
-    gallery = create_gallery(checkpoint, form, scorers, partial(_read_map, store))
+    scoring = create_scorer(checkpoint, form, device)
+    gallery = create_gallery(checkpoint, form, scoring, partial(_read_map, store))
     exact = "" if form.exact_maps is None else f", exact scores from maps on the {form.exact_maps}"
     logger.info(
         "gallery of up to %d detections, %d bytes each, on %s, as %s%s",
@@ -191,7 +191,7 @@ def _create_gallery(
         gallery.precision,
         exact,
     )
-    return gallery, form, scorers
+    return gallery, form, scoring
 
 
 def _read_map(store: DetectionStore, detection_id: str) -> FeatureMap | None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from model.checkpoint import Checkpoint
 from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob
-from service.gallery.create_gallery import Scorers
+from service.gallery.create_gallery import DeviceScorer
 from service.gallery.device_gallery import DeviceGallery
 from service.gallery.mutual_scoring import MutualScores, MutualScoring, MutualScoringJob
 from service.gallery.remembered_rows import RememberedRows
@@ -38,7 +38,7 @@ class DeviceOperations:
 
 
 def create_device_operations(
-    checkpoint: Checkpoint, gallery: DeviceGallery, scorers: Scorers, settings: Settings, metrics: Metrics
+    checkpoint: Checkpoint, gallery: DeviceGallery, scoring: DeviceScorer, settings: Settings, metrics: Metrics
 ) -> DeviceOperations:
     """Puts a model onto the gallery's device and says what can be asked of it there.
 
@@ -46,15 +46,21 @@ def create_device_operations(
         CapacityError: the device has too little memory for the rows that are to be remembered.
     """
     device = gallery.device
-    matcher = scorers.matcher
+    matcher = scoring.matcher
     check = KnownAnswerCheck(
-        matcher, checkpoint.config.channels, scorers.exact, gallery.exact.dtype, device, int8_scorer=scorers.int8
+        matcher,
+        checkpoint.config.channels,
+        scoring.scorer,
+        gallery.exact.dtype,
+        device,
+        int8_scorer=scoring.scorer if gallery.coarse is not None else None,
     )
     extraction = FeatureExtraction(checkpoint.extractor, device)
-    scoring = CandidateScoring(gallery, RememberedRows(gallery, settings.remembered_rows_bytes, metrics), metrics)
+    rows = RememberedRows(gallery, settings.remembered_rows_bytes, metrics)
+    candidates = CandidateScoring(gallery, rows, metrics)
     return DeviceOperations(
         extract=Operation("extract", extraction.extract, settings.extraction_batch),
-        score=Operation("score", scoring.score, settings.scoring_batch, parts_of=_nearby),
+        score=Operation("score", candidates.score, settings.scoring_batch, parts_of=_nearby),
         score_mutually=Operation("score_mutually", MutualScoring(gallery).score),
         match=Operation("match", Matching(matcher, device).match, _PAIRS_TOGETHER, _pairs),
         put=Operation("put", gallery.put, _WRITES_TOGETHER),

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from model.gallery_scoring.gallery_rows import check_rows, count_scored, split_gallery
 from model.gallery_scoring.int8_maps import Int8Maps
 from model.gallery_scoring.interface import FoldedMatcher
 from model.gallery_scoring.patches import extract_position_major_patches
@@ -26,41 +27,55 @@ class BlockedScorer:
         self._matcher = matcher
         self._compute_dtype = compute_dtype
 
-    def score(self, query_maps: Tensor, gallery_maps: Tensor) -> Tensor:
-        """See `GalleryScorer.score`."""
-        logits = torch.empty(len(query_maps), len(gallery_maps), device=gallery_maps.device)
-        kernels = extract_position_major_patches(query_maps.to(self._compute_dtype), self._matcher)
-        block_size = self._maps_per_block(gallery_maps)
-        for start in range(0, len(gallery_maps), block_size):
-            block = gallery_maps[start : start + block_size].to(self._compute_dtype)
-            patches = extract_position_major_patches(block, self._matcher)
-            for row, kernel in enumerate(kernels):
-                logits[row, start : start + len(block)] = self._score_block(kernel, patches)
-        return logits
+    def score(self, query_maps: Tensor, gallery_maps: Tensor, rows: Tensor | None = None) -> Tensor:
+        """See `GalleryScorer.score`.
 
-    def score_int8(self, queries: Int8Maps, gallery: Int8Maps) -> Tensor:
-        """See `Int8Scorer.score_int8`: what the maps stand for, multiplied in the compute format.
+        Args:
+            query_maps: [q, hw, d].
+            gallery_maps: [n, hw, d].
+            rows: int64 [g], which gallery maps are scored, in any order; None for all.
 
-        Without int8's speed. The bound of `int8_error` holds for float32.
+        Raises:
+            ValueError: rows that are not there.
         """
-        logits = torch.empty(len(queries), len(gallery), device=gallery.values.device)
-        query_maps = queries.dequantise()
-        block_size = self._maps_per_block(gallery.values)
-        for start in range(0, len(gallery), block_size):
-            block = slice(start, start + block_size)
-            part = Int8Maps(gallery.values[block], gallery.scales[block])
-            logits[:, block] = self.score(query_maps, part.dequantise())
-        return logits
+        return self._weigh_maxima(query_maps, gallery_maps, rows, self._compute_dtype).add_(self._matcher.head.bias)
 
-    def _score_block(self, kernel: Tensor, patches: Tensor) -> Tensor:
-        """One query's kernels [hw, c] against patches [b, hw, c]: logits [b]."""
+    def score_int8(self, queries: Int8Maps, gallery: Int8Maps, rows: Tensor | None = None) -> Tensor:
+        """Logits float32 [q, g] of int8 maps: exact but for what float32 rounds (`int8_maps` says how much).
+
+        Multiplied as float32 whatever the scorer's own format: sums of int8 products are too large for smaller ones.
+
+        Raises:
+            ValueError: as `score`.
+        """
+        sums = self._weigh_maxima(queries.values, gallery.values, rows, torch.float32)
+        scales = gallery.scales if rows is None else gallery.scales[rows]
+        return sums.mul_(scales).mul_(queries.scales[:, None]).add_(self._matcher.head.bias)
+
+    def _weigh_maxima(
+        self, query_maps: Tensor, gallery_maps: Tensor, rows: Tensor | None, compute_dtype: torch.dtype
+    ) -> Tensor:
+        """Logits without the bias, float32 [q, g]."""
+        if rows is not None:
+            check_rows(rows, gallery_maps)
+        shape = len(query_maps), count_scored(rows, gallery_maps)
+        sums = torch.empty(shape, dtype=torch.float32, device=gallery_maps.device)
+        kernels = extract_position_major_patches(query_maps.to(compute_dtype), self._matcher)
+        for columns, chosen in split_gallery(rows, gallery_maps, self._maps_per_block(gallery_maps)):
+            patches = extract_position_major_patches(gallery_maps[chosen].to(compute_dtype), self._matcher)
+            for row, kernel in enumerate(kernels):
+                sums[row, columns] = self._weigh_maxima_of_block(kernel, patches)
+        return sums
+
+    def _weigh_maxima_of_block(self, kernel: Tensor, patches: Tensor) -> Tensor:
+        """One query's kernels [hw, c] against patches [b, hw, c]: [b]."""
         similarities = _compute_similarities(kernel, patches)
         head = self._matcher.head
         query_maxima, gallery_maxima = _take_maxima(similarities)
         # Not a matrix-vector product: its sums depend on the row's place, and equal maps are to score exactly alike.
         query_part = (query_maxima.float() * head.query_weights).sum(dim=1)
         gallery_part = (gallery_maxima.float() * head.gallery_weights).sum(dim=1)
-        return query_part + gallery_part + head.bias
+        return query_part + gallery_part
 
     def _maps_per_block(self, maps: Tensor) -> int:
         locations = self._matcher.map_height * self._matcher.map_width

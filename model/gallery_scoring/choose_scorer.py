@@ -5,7 +5,7 @@ import torch
 from model.config import ModelConfig
 from model.gallery_scoring.blocked import BlockedScorer
 from model.gallery_scoring.choose_cuda_scorer import choose_cuda_scorer
-from model.gallery_scoring.interface import FoldedMatcher, GalleryScorer, Int8Scorer
+from model.gallery_scoring.interface import FoldedMatcher, Int8Scorer
 from model.gallery_scoring.native_library import installed_library
 from model.gallery_scoring.native_scorer import NativeScorer
 from model.gallery_scoring.precision import ScoringPrecision
@@ -14,38 +14,22 @@ from model.gallery_scoring.precision import ScoringPrecision
 _MULTIPLY_INT8 = {"amx_int8", "avx512_vnni"}
 
 
-def choose_scorer(matcher: FoldedMatcher, channels: int, precision: ScoringPrecision) -> GalleryScorer:
+def choose_scorer(matcher: FoldedMatcher, channels: int, precision: ScoringPrecision) -> Int8Scorer:
     """The native scorer on a CPU where it is installed, the Triton kernel on a GPU where it runs, else plain torch.
 
     Args:
         matcher: its head lies on the device that scores.
         channels: d of the maps.
-        precision: from `choose_precision`. The native scorer multiplies bfloat16 maps as bfloat16 where the processor
-            can, and everything else in float32.
+        precision: from `choose_precision`, or int8, with float16 beside it. The native scorer multiplies bfloat16 and
+            int8 maps in their own format where the processor can, and everything else in float32.
     """
     device = matcher.head.query_weights.device
     if device.type == "cuda":
-        return choose_cuda_scorer(matcher, channels, precision.storage, device)
+        return choose_cuda_scorer(matcher, channels, precision, device)
     library = installed_library()
-    if library is not None and library.kernels:
+    if library is not None:
         return NativeScorer(matcher, library)
     return BlockedScorer(matcher, precision.compute)
-
-
-def choose_int8_scorer(matcher: FoldedMatcher, channels: int) -> Int8Scorer:
-    """The same for int8 maps: native, Triton, or plain torch in float32, which has the size of int8 and not its speed.
-
-    Args:
-        matcher: its head lies on the device that scores.
-        channels: d of the maps.
-    """
-    device = matcher.head.query_weights.device
-    if device.type == "cuda":
-        return choose_cuda_scorer(matcher, channels, torch.int8, device)  # type: ignore[return-value]
-    library = installed_library()
-    if library is not None and library.kernels:
-        return NativeScorer(matcher, library)
-    return BlockedScorer(matcher, torch.float32)
 
 
 def multiplies_int8(config: ModelConfig, device: torch.device) -> bool:

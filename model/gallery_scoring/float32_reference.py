@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from model.gallery_scoring.gallery_rows import check_rows, count_scored, split_gallery
 from model.gallery_scoring.interface import FoldedMatcher
 from model.gallery_scoring.patches import extract_position_major_patches
 from model.query_adaptive_convolution import apply_folded_head, compute_similarities, global_max_pooling
@@ -16,13 +17,25 @@ class Float32ReferenceScorer:
     def __init__(self, matcher: FoldedMatcher) -> None:
         self._matcher = matcher
 
-    def score(self, query_maps: Tensor, gallery_maps: Tensor) -> Tensor:
-        """See `GalleryScorer.score`; maps of any floating dtype, computed in float32."""
-        logits = torch.empty(len(query_maps), len(gallery_maps), device=gallery_maps.device)
-        for start in range(0, len(gallery_maps), _GALLERY_MAPS_PER_BLOCK):
-            block = gallery_maps[start : start + _GALLERY_MAPS_PER_BLOCK]
+    def score(self, query_maps: Tensor, gallery_maps: Tensor, rows: Tensor | None = None) -> Tensor:
+        """See `GalleryScorer.score`; maps of any floating dtype, computed in float32.
+
+        Args:
+            query_maps: [q, hw, d].
+            gallery_maps: [n, hw, d].
+            rows: int64 [g], which gallery maps are scored, in any order; None for all.
+
+        Raises:
+            ValueError: rows that are not there.
+        """
+        if rows is not None:
+            check_rows(rows, gallery_maps)
+        shape = len(query_maps), count_scored(rows, gallery_maps)
+        logits = torch.empty(shape, dtype=torch.float32, device=gallery_maps.device)
+        for columns, chosen in split_gallery(rows, gallery_maps, _GALLERY_MAPS_PER_BLOCK):
+            block = gallery_maps[chosen]
             for row, query in enumerate(query_maps):
-                logits[row, start : start + len(block)] = self._score_block(query[None], block)[0]
+                logits[row, columns] = self._score_block(query[None], block)[0]
         return logits
 
     def _score_block(self, query_maps: Tensor, gallery_maps: Tensor) -> Tensor:

@@ -20,12 +20,24 @@ class FoldedMatcher:
         map_width: w.
         kernel_size: s.
         head: weights [hw] on the device that scores.
+
+    Raises:
+        ValueError: the head has not a weight for every location, both ways.
     """
 
     map_height: int
     map_width: int
     kernel_size: int
     head: FoldedHead
+
+    def __post_init__(self) -> None:
+        # A kernel reads as many as there are locations, whatever lies there.
+        for name, weights in (("query", self.head.query_weights), ("gallery", self.head.gallery_weights)):
+            if weights.shape != (self.map_height * self.map_width,):
+                raise ValueError(
+                    f"{name} weights of shape {tuple(weights.shape)}, "
+                    f"expected [{self.map_height * self.map_width}] for maps {self.map_height} × {self.map_width}"
+                )
 
     @classmethod
     def of(cls, matcher: QueryAdaptiveConvolution, config: ModelConfig, device: torch.device | str) -> "FoldedMatcher":
@@ -38,14 +50,15 @@ class FoldedMatcher:
 class GalleryScorer(Protocol):
     """Scores feature maps that lie position-major, [n, hw, d], as a product reads them."""
 
-    def score(self, query_maps: Tensor, gallery_maps: Tensor) -> Tensor:
-        """Logits of every query against every gallery map.
+    def score(self, query_maps: Tensor, gallery_maps: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Logits of every query against every gallery map, or against those in some rows.
 
         Never holds the similarities [q, g, hw, hw] of the whole gallery, only of a block.
 
         Args:
             query_maps: [q, hw, d], q ≥ 1.
-            gallery_maps: [g, hw, d], same dtype and device; g may be 0.
+            gallery_maps: [n, hw, d], same dtype and device; n may be 0.
+            rows: int64 [g], which gallery maps are scored, in any order; None for all, g = n.
 
         Returns:
             float32 [q, g]. p_a is their sigmoid.
@@ -53,10 +66,10 @@ class GalleryScorer(Protocol):
         ...
 
 
-class Int8Scorer(Protocol):
-    """Scores int8 maps, which are half as large as float16 and multiplied faster where the device has the means."""
+class Int8Scorer(GalleryScorer, Protocol):
+    """Scores int8 maps too: half as large as float16, and multiplied faster where the device has the means."""
 
-    def score_int8(self, queries: Int8Maps, gallery: Int8Maps) -> Tensor:
+    def score_int8(self, queries: Int8Maps, gallery: Int8Maps, rows: Tensor | None = None) -> Tensor:
         """Logits float32 [q, g]; only the maps are rounded, see `int8_error` for what that does to a logit at most."""
         ...
 

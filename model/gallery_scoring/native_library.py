@@ -12,7 +12,7 @@ LIBRARY_PATH = Path(__file__).resolve().parent / "native" / "gallery_scoring.so"
 
 StorageFormat = Literal["float32", "float16", "bfloat16", "int8"]
 
-_INTERFACE_VERSION = 1
+_INTERFACE_VERSION = 2
 _FORMAT_NUMBERS: dict[StorageFormat, int] = {"float32": 0, "float16": 1, "bfloat16": 2, "int8": 3}
 _NO_SUCH_KERNEL, _OUT_OF_MEMORY = 1, 2
 
@@ -31,6 +31,7 @@ class ScoringCall(ctypes.Structure):
         ("gallery_maps", ctypes.c_void_p),
         ("query_scales", ctypes.c_void_p),
         ("gallery_scales", ctypes.c_void_p),
+        ("gallery_rows", ctypes.c_void_p),
         ("query_weights", ctypes.c_void_p),
         ("gallery_weights", ctypes.c_void_p),
         ("logits", ctypes.c_void_p),
@@ -96,7 +97,8 @@ class NativeLibrary:
         """Writes a call's logits. The caller answers for what the addresses lead to.
 
         Raises:
-            MemoryError: there is none for the packed queries (their own size again), or for a thread's workspace.
+            MemoryError: there is none for the queries in the kernel's own order (as large as they are, in the format
+                that is multiplied), or for a thread's workspace.
             ValueError: the kernel does not take such maps.
         """
         call.format = _FORMAT_NUMBERS[storage]
@@ -111,15 +113,24 @@ class NativeLibrary:
 def installed_library() -> NativeLibrary | None:
     """The library that was built with this package; None where it was not, or is not usable here.
 
-    Which one it is, is logged once.
+    What was found is logged, once in a process.
     """
     if not LIBRARY_PATH.exists():
-        _log.info("no native scorer is installed (no C++ compiler at installation): scoring with torch")
+        _log.info(
+            "scoring with torch, several times slower: the native scorer was not built when this was installed. "
+            "It needs an x86-64 processor and a C++ compiler; %s is missing",
+            LIBRARY_PATH,
+        )
         return None
     try:
         library = NativeLibrary(LIBRARY_PATH)
     except NativeLibraryError as error:
-        _log.warning("scoring with torch: %s", error)
+        _log.warning("scoring with torch, several times slower: %s", error)
         return None
-    _log.info("native scorer with %s", ", ".join(kernel.name for kernel in library.kernels) or "no usable kernel")
+    if not library.kernels:
+        _log.warning("scoring with torch, several times slower: the native scorer needs AVX2, which is not here")
+        return None
+    _log.info(
+        "scoring with the native scorer, which has here: %s", ", ".join(kernel.name for kernel in library.kernels)
+    )
     return library

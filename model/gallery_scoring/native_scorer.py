@@ -1,8 +1,11 @@
 """Scoring with the native library: products, both maxima and the head in one pass over the gallery. CPU only."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
+from model.gallery_scoring.gallery_rows import check_rows, count_scored, split_gallery
 from model.gallery_scoring.int8_maps import Int8Maps
 from model.gallery_scoring.interface import FoldedMatcher
 from model.gallery_scoring.native_library import NativeKernel, NativeLibrary, ScoringCall, StorageFormat
@@ -23,10 +26,11 @@ class NativeScorer:
 
     float32 and float16 are multiplied in float32, bfloat16 and int8 in their own format where the processor can, else
     in float32 too. A NaN in a map makes the logits of this map NaN and of no other; where a map has infinite values,
-    its logits mean nothing.
+    its logits mean nothing. Maps that are not contiguous are copied first. Any number of Python's threads may call it
+    at once; none of them holds Python's lock while it scores.
 
     Args:
-        matcher: geometry and folded head, on the CPU.
+        matcher: geometry and folded head.
         library: whose kernels are used.
         instruction_set: one kernel by its name, for comparisons; None for the fastest.
     """
@@ -35,8 +39,8 @@ class NativeScorer:
         self._matcher = matcher
         self._library = library
         self._instruction_set = instruction_set
-        self._query_weights = matcher.head.query_weights.detach().float().contiguous()
-        self._gallery_weights = matcher.head.gallery_weights.detach().float().contiguous()
+        self._query_weights = matcher.head.query_weights.detach().to("cpu", torch.float32).contiguous()
+        self._gallery_weights = matcher.head.gallery_weights.detach().to("cpu", torch.float32).contiguous()
 
     def kernel_for(self, dtype: torch.dtype, channels: int) -> NativeKernel:
         """The kernel for maps of a dtype and number of channels (of patches: times s²).
@@ -44,80 +48,82 @@ class NativeScorer:
         Raises:
             ValueError: there is none; says which kernels run here.
         """
-        kernel = (
-            self._library.choose_kernel(_FORMATS[dtype], channels, self._instruction_set)
-            if (dtype in _FORMATS)
-            else None
+        if dtype in _FORMATS:
+            kernel = self._library.choose_kernel(_FORMATS[dtype], channels, self._instruction_set)
+            if kernel is not None:
+                return kernel
+        here = ", ".join(kernel.name for kernel in self._library.kernels) or "none"
+        raise ValueError(
+            f"no native kernel {self._instruction_set or ''} takes {dtype} maps of {channels} channels; "
+            f"this processor has: {here}"
         )
-        if kernel is None:
-            here = ", ".join(kernel.name for kernel in self._library.kernels) or "none"
-            raise ValueError(
-                f"no native kernel {self._instruction_set or ''} takes {dtype} maps of {channels} channels; "
-                f"this processor has: {here}"
-            )
-        return kernel
 
-    def score(self, query_maps: Tensor, gallery_maps: Tensor) -> Tensor:
-        """See `GalleryScorer.score`.
+    def score(self, query_maps: Tensor, gallery_maps: Tensor, rows: Tensor | None = None) -> Tensor:
+        """See `GalleryScorer.score`; float32, float16 or bfloat16.
+
+        Args:
+            query_maps: [q, hw, d].
+            gallery_maps: [n, hw, d].
+            rows: int64 [g], which gallery maps are scored, in any order; None for all. They are read where they lie.
 
         Raises:
-            ValueError: maps of other shapes than the matcher's, of two dtypes, or not on the CPU.
+            ValueError: maps of other shapes than the matcher's, of two dtypes, of int8, or not on the CPU; rows that
+                are not there.
         """
-        self._check(query_maps, gallery_maps)
-        if self._matcher.kernel_size == 1:
-            return self._score_patches(query_maps, gallery_maps)
-        queries = self._extract(query_maps)
-        blocks = gallery_maps.split(_MAPS_OF_PATCHES)
-        return torch.cat([self._score_patches(queries, self._extract(block)) for block in blocks], dim=1)
+        if gallery_maps.dtype == torch.int8:
+            raise ValueError("maps of int8 have scales: use score_int8")
+        return self._score(_Stored(query_maps), _Stored(gallery_maps), rows)
 
-    def score_int8(self, queries: Int8Maps, gallery: Int8Maps) -> Tensor:
-        """Logits float32 [q, g] of int8 maps; the products are exact, only the maps are rounded.
+    def score_int8(self, queries: Int8Maps, gallery: Int8Maps, rows: Tensor | None = None) -> Tensor:
+        """Logits float32 [q, g] of int8 maps: exact but for what float32 rounds (`int8_maps` says how much).
 
         Raises:
             ValueError: as `score`.
         """
+        return self._score(_Stored(queries.values, queries.scales), _Stored(gallery.values, gallery.scales), rows)
+
+    def _score(self, queries: "_Stored", gallery: "_Stored", rows: Tensor | None) -> Tensor:
         self._check(queries.values, gallery.values)
+        if rows is not None:
+            check_rows(rows, gallery.values)
         if self._matcher.kernel_size == 1:
-            return self._score_patches(queries.values, gallery.values, queries.scales, gallery.scales)
-        patches = self._extract(queries.values)
-        blocks = zip(gallery.values.split(_MAPS_OF_PATCHES), gallery.scales.split(_MAPS_OF_PATCHES), strict=True)
-        logits = [
-            self._score_patches(patches, self._extract(values), queries.scales, scales) for values, scales in blocks
-        ]
-        return torch.cat(logits, dim=1)
+            return self._call(queries, gallery, rows)
+        logits = torch.empty(len(queries.values), count_scored(rows, gallery.values), dtype=torch.float32, device="cpu")
+        patches = self._extract(queries)
+        for columns, chosen in split_gallery(rows, gallery.values, _MAPS_OF_PATCHES):
+            logits[:, columns] = self._call(patches, self._extract(gallery.at(chosen)), None)
+        return logits
 
-    def _extract(self, maps: Tensor) -> Tensor:
+    def _extract(self, maps: "_Stored") -> "_Stored":
         # torch unfolds neither int8 nor, in every release, float16; float32 holds their values.
-        wide = maps.float() if maps.dtype in {torch.int8, torch.float16} else maps
-        return extract_position_major_patches(wide, self._matcher).to(maps.dtype)
+        values = maps.values
+        wide = values.float() if values.dtype in {torch.int8, torch.float16} else values
+        return _Stored(extract_position_major_patches(wide, self._matcher).to(values.dtype), maps.scales)
 
-    def _score_patches(
-        self,
-        queries: Tensor,
-        gallery: Tensor,
-        query_scales: Tensor | None = None,
-        gallery_scales: Tensor | None = None,
-    ) -> Tensor:
-        """Any [q, hw, c] against [g, hw, c]; what the library reads stays alive until it has."""
-        kernel = self.kernel_for(gallery.dtype, gallery.shape[2])
-        read = [_dense(queries), _dense(gallery), self._query_weights, self._gallery_weights]
-        scales = [None if some is None else some.float().contiguous() for some in (query_scales, gallery_scales)]
-        logits = torch.empty(len(queries), len(gallery))
+    def _call(self, queries: "_Stored", gallery: "_Stored", rows: Tensor | None) -> Tensor:
+        """Any [q, hw, c] against [n, hw, c], or against some rows of them."""
+        locations, channels = gallery.values.shape[1:]
+        kernel = self.kernel_for(gallery.values.dtype, channels)
+        logits = torch.empty(len(queries.values), count_scored(rows, gallery.values), dtype=torch.float32, device="cpu")
+        # What the library reads, kept until it has.
+        queries, gallery = queries.dense(), gallery.dense()
+        rows = None if rows is None else rows.contiguous()
         call = ScoringCall(
-            query_maps=read[0].data_ptr(),
-            gallery_maps=read[1].data_ptr(),
-            query_scales=None if scales[0] is None else scales[0].data_ptr(),
-            gallery_scales=None if scales[1] is None else scales[1].data_ptr(),
-            query_weights=read[2].data_ptr(),
-            gallery_weights=read[3].data_ptr(),
+            query_maps=queries.values.data_ptr(),
+            gallery_maps=gallery.values.data_ptr(),
+            query_scales=None if queries.scales is None else queries.scales.data_ptr(),
+            gallery_scales=None if gallery.scales is None else gallery.scales.data_ptr(),
+            gallery_rows=None if rows is None else rows.data_ptr(),
+            query_weights=self._query_weights.data_ptr(),
+            gallery_weights=self._gallery_weights.data_ptr(),
             logits=logits.data_ptr(),
-            query_count=len(queries),
-            gallery_count=len(gallery),
-            locations=gallery.shape[1],
-            channels=gallery.shape[2],
+            query_count=logits.shape[0],
+            gallery_count=logits.shape[1],
+            locations=locations,
+            channels=channels,
             bias=self._matcher.head.bias,
         )
-        self._library.score(kernel, call, _FORMATS[gallery.dtype], torch.get_num_threads())
+        self._library.score(kernel, call, _FORMATS[gallery.values.dtype], torch.get_num_threads())
         return logits
 
     def _check(self, query_maps: Tensor, gallery_maps: Tensor) -> None:
@@ -127,6 +133,8 @@ class NativeScorer:
                 raise ValueError(
                     f"{name} maps of shape {tuple(maps.shape)}, expected [n, {locations}, {gallery_maps.shape[-1]}]"
                 )
+            if maps.shape[2] == 0:
+                raise ValueError(f"{name} maps of shape {tuple(maps.shape)} have no channels, expected 1 or more")
             if maps.device.type != "cpu" or maps.dtype != gallery_maps.dtype:
                 raise ValueError(
                     f"{name} maps are {maps.dtype} on {maps.device}, the gallery's {gallery_maps.dtype}; "
@@ -134,5 +142,16 @@ class NativeScorer:
                 )
 
 
-def _dense(maps: Tensor) -> Tensor:
-    return maps.detach().contiguous()
+class _Stored(NamedTuple):
+    """Maps of any format; int8 has scales."""
+
+    values: Tensor
+    scales: Tensor | None = None
+
+    def at(self, chosen: slice | Tensor) -> "_Stored":
+        return _Stored(self.values[chosen], None if self.scales is None else self.scales[chosen])
+
+    def dense(self) -> "_Stored":
+        return _Stored(
+            self.values.detach().contiguous(), None if self.scales is None else self.scales.detach().contiguous()
+        )

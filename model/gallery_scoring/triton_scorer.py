@@ -6,6 +6,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
+from model.gallery_scoring.gallery_rows import check_rows
 from model.gallery_scoring.int8_maps import Int8Maps
 from model.gallery_scoring.interface import FoldedMatcher
 from model.gallery_scoring.triton_kernel import score_pairs
@@ -14,7 +15,8 @@ from model.gallery_scoring.triton_tiling import ROWS_OF_A_DETECTION, Tiling, pad
 _FLOATING = (torch.float16, torch.bfloat16)
 # A program begins by reading its query, as much as one detection: at most a 64th of its work where there is enough.
 _MOST_DETECTIONS_PER_PROGRAM = 64
-# What registers and shared memory allow with every tiling of the table (tests/model/gallery_scoring).
+# What registers and shared memory allow on an A100 and an H100 (tests/model/gallery_scoring). Smaller cards hold one
+# program of float16 maps; they divide the work a little less evenly.
 _PROGRAMS_AT_ONCE_ON_A_MULTIPROCESSOR = 2
 
 
@@ -22,18 +24,21 @@ class TritonScorer:
     """Maps as they lie, float16 and bfloat16 multiplied in their own format and summed in float32, int8 summed exactly.
 
     A logit depends on its two maps alone: not on their places, nor on what else is scored. Maps are finite: a maximum
-    passes over NaN.
+    passes over NaN. Some rows of a gallery are copied before they are scored.
 
     Args:
         matcher: geometry and folded head, on the device that scores; single locations are its kernels (s = 1).
-        tiling: from `choose_tiling`, for the matcher's maps and the dtype that is scored.
+        tiling: from `choose_tiling`, for the matcher's maps.
         multiprocessors: of the device.
+        int8_tiling: the same for int8; None for that of all maps.
 
     Raises:
         ValueError: the matcher's kernels are larger than one location.
     """
 
-    def __init__(self, matcher: FoldedMatcher, tiling: Tiling, multiprocessors: int) -> None:
+    def __init__(
+        self, matcher: FoldedMatcher, tiling: Tiling, multiprocessors: int, int8_tiling: Tiling | None = None
+    ) -> None:
         if matcher.kernel_size != 1:
             raise ValueError(f"kernel_size {matcher.kernel_size}: the Triton kernel takes 1 alone; use BlockedScorer")
         self._locations = matcher.map_height * matcher.map_width
@@ -41,44 +46,57 @@ class TritonScorer:
         self._gallery_weights = matcher.head.gallery_weights.detach().float().contiguous()
         self._bias = matcher.head.bias
         self._tiling = tiling
+        self._int8_tiling = int8_tiling or tiling
         self._programs_at_once = _PROGRAMS_AT_ONCE_ON_A_MULTIPROCESSOR * multiprocessors
 
-    def score(self, query_maps: Tensor, gallery_maps: Tensor) -> Tensor:
+    def score(self, query_maps: Tensor, gallery_maps: Tensor, rows: Tensor | None = None) -> Tensor:
         """See `GalleryScorer.score`; float16 or bfloat16.
 
+        Args:
+            query_maps: [q, hw, d].
+            gallery_maps: [n, hw, d].
+            rows: int64 [g], which gallery maps are scored, in any order; None for all.
+
         Raises:
-            ValueError: maps of other shapes than the matcher's, of two dtypes or of one that is not taken.
+            ValueError: maps of other shapes than the matcher's, of two dtypes or of one that is not taken; rows that
+                are not there.
         """
         self._check(query_maps, gallery_maps, _FLOATING)
-        return self._score(query_maps, gallery_maps, self._bias)
+        return self._score(query_maps, gallery_maps, rows, self._bias, self._tiling)
 
-    def score_int8(self, queries: Int8Maps, gallery: Int8Maps) -> Tensor:
-        """Logits float32 [q, g] of int8 maps; the products are exact, only the maps are rounded.
+    def score_int8(self, queries: Int8Maps, gallery: Int8Maps, rows: Tensor | None = None) -> Tensor:
+        """Logits float32 [q, g] of int8 maps: exact but for what float32 rounds (`int8_maps` says how much).
 
         Raises:
             ValueError: as `score`.
         """
         self._check(queries.values, gallery.values, (torch.int8,))
-        sums = self._score(queries.values, gallery.values, 0.0)
-        return sums.mul_(gallery.scales).mul_(queries.scales[:, None]).add_(self._bias)
+        sums = self._score(queries.values, gallery.values, rows, 0.0, self._int8_tiling)
+        scales = gallery.scales if rows is None else gallery.scales[rows]
+        return sums.mul_(scales).mul_(queries.scales[:, None]).add_(self._bias)
 
-    def _score(self, query_maps: Tensor, gallery_maps: Tensor, bias: float) -> Tensor:
-        detections, group = len(gallery_maps), self._tiling.group
-        if 0 < detections < group:
+    def _score(
+        self, query_maps: Tensor, gallery_maps: Tensor, rows: Tensor | None, bias: float, tiling: Tiling
+    ) -> Tensor:
+        if rows is not None:
+            check_rows(rows, gallery_maps)
+            gallery_maps = gallery_maps[rows]
+        detections = len(gallery_maps)
+        if 0 < detections < tiling.group:
             # The kernel scores whole groups.
-            gallery_maps = torch.cat([gallery_maps, gallery_maps[-1:].expand(group - detections, -1, -1)])
-        logits = torch.empty(len(query_maps), len(gallery_maps), device=gallery_maps.device)
+            gallery_maps = torch.cat([gallery_maps, gallery_maps[-1:].expand(tiling.group - detections, -1, -1)])
+        shape = len(query_maps), len(gallery_maps)
+        logits = torch.empty(shape, dtype=torch.float32, device=gallery_maps.device)
         if logits.numel():
             # Triton launches on the current device.
             with torch.cuda.device(gallery_maps.device) if gallery_maps.is_cuda else nullcontext():
-                self._launch(query_maps.contiguous(), gallery_maps.contiguous(), logits, bias)
+                self._launch(query_maps.contiguous(), gallery_maps.contiguous(), logits, bias, tiling)
         return logits[:, :detections]
 
-    def _launch(self, query_maps: Tensor, gallery_maps: Tensor, logits: Tensor, bias: float) -> None:
+    def _launch(self, query_maps: Tensor, gallery_maps: Tensor, logits: Tensor, bias: float, tiling: Tiling) -> None:
         queries, detections = logits.shape
-        group = self._tiling.group
-        groups = math.ceil(detections / group)
-        per_program = self._groups_per_program(queries * groups)
+        groups = math.ceil(detections / tiling.group)
+        per_program = self._groups_per_program(queries * groups, tiling.group)
         channels = gallery_maps.shape[2]
         score_pairs[queries * math.ceil(groups / per_program),](
             query_maps,
@@ -93,17 +111,17 @@ class TritonScorer:
             LOCATIONS=self._locations,
             CHANNELS=channels,
             PADDED_CHANNELS=padded(channels),
-            PART=self._tiling.part,
-            PARTS=self._tiling.parts(self._locations),
-            GROUP=group,
+            PART=tiling.part,
+            PARTS=tiling.parts(self._locations),
+            GROUP=tiling.group,
             ROWS=ROWS_OF_A_DETECTION,
-            STAGES=self._tiling.stages,
-            num_warps=self._tiling.warps,
+            STAGES=tiling.stages,
+            num_warps=tiling.warps,
         )
 
-    def _groups_per_program(self, groups: int) -> int:
-        """So many that the last programs end together, however few there are."""
-        most = max(1, _MOST_DETECTIONS_PER_PROGRAM // self._tiling.group)
+    def _groups_per_program(self, groups: int, group: int) -> int:
+        """So many, of so many detections each, that the last programs end together, however few there are."""
+        most = max(1, _MOST_DETECTIONS_PER_PROGRAM // group)
         rounds = math.ceil(groups / (self._programs_at_once * most))
         return math.ceil(groups / (self._programs_at_once * rounds))
 

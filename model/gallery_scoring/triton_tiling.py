@@ -53,12 +53,14 @@ def next_power_of_two(count: int) -> int:
 
 
 # By compute capability and bytes of a number; all are estimates. (8, 0): A100; (8, 6): A10, RTX 3090; (8, 9): L4, L40S,
-# RTX 4090; (9, 0): H100, H200.
+# RTX 4090; (9, 0): H100, H200; (12, 0): RTX 5090, whose instructions are those of (8, 9). Not (7, 5): the kernel needs
+# instructions that came later. Not (10, 0), B200: its products come by way of another memory, and registers spill.
 _TILINGS: Mapping[tuple[int, int], Mapping[int, Tiling]] = {
     (8, 0): {2: Tiling(64, 2, 4, 3), 1: Tiling(64, 2, 4, 4)},
     (8, 6): {2: Tiling(64, 2, 4, 2), 1: Tiling(64, 2, 4, 3)},
     (8, 9): {2: Tiling(64, 2, 4, 2), 1: Tiling(64, 2, 4, 3)},
     (9, 0): {2: Tiling(64, 4, 4, 3), 1: Tiling(64, 4, 4, 4)},
+    (12, 0): {2: Tiling(64, 2, 4, 2), 1: Tiling(64, 2, 4, 3)},
 }
 # The most that one program can have (CUDA C++ Programming Guide, "Technical Specifications per Compute Capability").
 _SHARED_MEMORY_BYTES: Mapping[tuple[int, int], int] = {
@@ -66,6 +68,7 @@ _SHARED_MEMORY_BYTES: Mapping[tuple[int, int], int] = {
     (8, 6): 99 * _KIBIBYTE,
     (8, 9): 99 * _KIBIBYTE,
     (9, 0): 227 * _KIBIBYTE,
+    (12, 0): 99 * _KIBIBYTE,
 }
 # Products and maxima of more locations than these do not fit into the registers of so many warps.
 _MOST_LOCATIONS_OF_FOUR_WARPS = 192

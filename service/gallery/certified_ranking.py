@@ -31,14 +31,15 @@ def settle_pivots(pairs: PairScores, rows: Sequence[int], columns: Tensor, camer
         cameras: int64 [len(columns)], of the candidates.
         num_pivots: K.
     """
-    settled = 0
+    may_be_pivot = torch.zeros(len(rows), len(columns), dtype=torch.bool, device=columns.device)
     for camera in torch.unique(cameras).tolist():
-        members = columns[cameras == camera]
-        lower, upper = pairs.bounds(rows, members)
-        count = min(num_pivots, lower.numel())
-        threshold = lower.flatten().topk(count).values[-1] if lower.numel() > num_pivots else -torch.inf
-        settled += pairs.settle(rows, members, upper >= threshold)
-    return settled
+        members = torch.nonzero(cameras == camera).flatten()
+        lower, upper = pairs.bounds(rows, columns[members])
+        threshold = -torch.inf
+        if lower.numel() > num_pivots:
+            threshold = float(lower.flatten().topk(num_pivots).values[-1])
+        may_be_pivot[:, members] = upper >= threshold
+    return pairs.settle(rows, columns, may_be_pivot)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,12 +91,12 @@ class CoarseMaps:
         Where memory does not suffice for all queries at once, they are scored in halves, and halves of those.
         """
 
-        def score_maps(values: Tensor, at: Tensor) -> Tensor:
-            gallery = Int8Maps(values, self._scales[at])
+        def score_maps(values: Tensor, stretch: slice, rows: Tensor | None) -> Tensor:
+            gallery = Int8Maps(values, self._scales[stretch])
 
-            def score_some(rows: Tensor) -> Tensor:
-                some = Int8Maps(queries.maps.values[rows], queries.maps.scales[rows])
-                return self._scorer.score_int8(some, gallery)
+            def score_some(chosen: Tensor) -> Tensor:
+                some = Int8Maps(queries.maps.values[chosen], queries.maps.scales[chosen])
+                return self._scorer.score_int8(some, gallery, rows)
 
             return in_halves(score_some, torch.arange(len(queries), device=values.device))
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 
 from model.checkpoint import Checkpoint
-from model.gallery_scoring import GalleryScorer, choose_int8_scorer, choose_scorer
+from model.gallery_scoring import choose_scorer
 from model.gallery_scoring.interface import FoldedMatcher, Int8Scorer
+from model.gallery_scoring.precision import ScoringPrecision
 from service.gallery.coarse_maps import CoarseMaps
 from service.gallery.device_gallery import DeviceGallery
 from service.gallery.gallery_format import GalleryFormat
@@ -16,35 +17,33 @@ from service.gallery.stored_maps import ReadMap, StoredMaps
 
 
 @dataclass(frozen=True, slots=True)
-class Scorers:
-    """What scores on a device: the model's head, exact scoring, and the int8 pass where there is one."""
+class DeviceScorer:
+    """What scores on a device: the model's folded head, and the fastest scorer that there is for a gallery's form."""
 
     matcher: FoldedMatcher
-    exact: GalleryScorer
-    int8: Int8Scorer | None
+    scorer: Int8Scorer
 
 
-def create_scorers(checkpoint: Checkpoint, form: GalleryFormat, device: torch.device) -> Scorers:
-    """The fastest scorers that a device has for a gallery's form."""
+def create_scorer(checkpoint: Checkpoint, form: GalleryFormat, device: torch.device) -> DeviceScorer:
+    """Puts a model's head onto a device and chooses how it is computed there."""
     matcher = FoldedMatcher.of(checkpoint.matcher, checkpoint.config, device)
-    channels = checkpoint.config.channels
-    int8 = choose_int8_scorer(matcher, channels) if form.is_coarse else None
-    return Scorers(matcher, choose_scorer(matcher, channels, form.exact), int8)
+    precision = ScoringPrecision(torch.int8, form.exact.compute) if form.is_coarse else form.exact
+    return DeviceScorer(matcher, choose_scorer(matcher, checkpoint.config.channels, precision))
 
 
-def create_gallery(checkpoint: Checkpoint, form: GalleryFormat, scorers: Scorers, read: ReadMap) -> DeviceGallery:
+def create_gallery(checkpoint: Checkpoint, form: GalleryFormat, scoring: DeviceScorer, read: ReadMap) -> DeviceGallery:
     """An empty gallery.
 
     Args:
         checkpoint: of the model.
         form: what is kept of each detection.
-        scorers: of the model, on the device.
+        scoring: of the model, on the device.
         read: a detection's feature map, from its record.
 
     Raises:
         CapacityError: the device has too little memory.
     """
-    device = scorers.matcher.head.query_weights.device
+    device = scoring.matcher.head.query_weights.device
     locations, channels = checkpoint.config.locations, checkpoint.config.channels
     table = SlotTable(form.capacity)
     exact = (
@@ -52,5 +51,5 @@ def create_gallery(checkpoint: Checkpoint, form: GalleryFormat, scorers: Scorers
         if form.exact_maps == "disk"
         else MapBlocks(form.capacity, locations, channels, form.exact.storage, device)
     )
-    coarse = None if scorers.int8 is None else CoarseMaps(form.capacity, channels, scorers.matcher, scorers.int8)
-    return DeviceGallery(table, scorers.exact, exact, coarse, device)
+    coarse = CoarseMaps(form.capacity, channels, scoring.matcher, scoring.scorer) if form.is_coarse else None
+    return DeviceGallery(table, scoring.scorer, exact, coarse, device)

@@ -16,6 +16,9 @@ from service.gallery.stored_maps import StoredMaps, position_major_map
 from service.out_of_memory import in_halves
 from service.records import DetectionRecord
 
+# Maps read from the disk at once: 24 MiB of the paper's.
+_READ_TOGETHER = 512
+
 
 class DeviceGallery:
     """Maps [hw, d] by slot. All methods run on the device thread; reservations are the table's.
@@ -99,18 +102,52 @@ class DeviceGallery:
             return self.coarse.score(queries, slots)
         assert isinstance(self.exact, MapBlocks)
         rows = self.exact_maps(maps, persons)
-        return self.exact.score(lambda block, _: self._score_maps(rows, block), len(rows), slots)
+        return self.exact.score(partial(self._score_maps, rows), len(rows), slots)
 
-    def score_exactly(self, maps: Sequence[Tensor], persons: Sequence[int], against: Tensor) -> Tensor:
-        """Exact logits float32 [q, n] of such queries against maps [n, hw, d], from `exact_maps`."""
-        return self._score_maps(self.exact_maps(maps, persons), against)
+    def score_exactly(
+        self, maps: Sequence[Tensor], persons: Sequence[int], slots: npt.NDArray[np.int64], is_due: Tensor
+    ) -> Tensor:
+        """Exact logits of some pairs of such queries and detections.
+
+        Args:
+            maps: as `score` takes them.
+            persons: likewise.
+            slots: likewise.
+            is_due: bool [q, len(slots)], which pairs.
+
+        Returns:
+            float32 [q, len(slots)]; not a number where nothing was due.
+        """
+        logits = torch.full(is_due.shape, torch.nan, device=self.device)
+        rows = torch.nonzero(is_due.any(dim=1)).flatten().tolist()
+        if not rows:
+            return logits
+        queries = self.exact_maps(maps, persons)
+        if isinstance(self.exact, MapBlocks):
+            for row in rows:
+                chosen = torch.nonzero(is_due[row]).flatten()
+                score = partial(self._score_maps, queries[row : row + 1])
+                logits[row, chosen] = self.exact.score(score, 1, slots[chosen.cpu().numpy()])[0]
+            return logits
+        # What is read is read once for all queries, some at a time.
+        for part in torch.nonzero(is_due.any(dim=0)).flatten().split(_READ_TOGETHER):
+            read = self.exact_maps([], slots[part.cpu().numpy()].tolist())
+            for row in rows:
+                chosen = torch.nonzero(is_due[row, part]).flatten()
+                if len(chosen):
+                    logits[row, part[chosen]] = self._score_maps(queries[row : row + 1], read, rows=chosen)[0]
+        return logits
 
     def exact_maps(self, maps: Sequence[Tensor], slots: Sequence[int]) -> Tensor:
         """Maps of queries, then copies of those in some slots, [n, hw, d]; n ≥ 1."""
         return torch.stack([*maps, *self.exact.at(slots)])
 
-    def _score_maps(self, queries: Tensor, maps: Tensor) -> Tensor:
-        return in_halves(partial(self._scorer.score, gallery_maps=maps), queries)
+    def score_mutually(self, maps: Tensor) -> Tensor:
+        """Exact logits float32 [n, n] of maps [n, hw, d] against each other."""
+        return self._score_maps(maps, maps)
+
+    def _score_maps(self, queries: Tensor, maps: Tensor, _: slice | None = None, rows: Tensor | None = None) -> Tensor:
+        return in_halves(partial(self._scorer.score, gallery_maps=maps, rows=rows), queries)
 
     def _announce(self, detection_ids: Iterable[str]) -> None:
         if slots := self.table.filled_slots(detection_ids):

@@ -13,8 +13,9 @@ from service.out_of_memory import attempt, is_out_of_memory
 # A GPU reads a block in one launch: there a block is worth its launch, and a gallery of a million has few.
 _BLOCK_SLOTS = {"cpu": 4096, "cuda": 65_536}
 
-# Computes logits [q, g] of some queries against maps [g, hw, d], given with the slots in which these lie.
-ScoreMaps = Callable[[Tensor, Tensor], Tensor]
+# Computes logits [q, g] of some queries against maps [n, hw, d], all of them or those in some rows; the maps lie in a
+# stretch of slots.
+ScoreMaps = Callable[[Tensor, slice, Tensor | None], Tensor]
 
 
 class MapBlocks:
@@ -86,10 +87,9 @@ class MapBlocks:
 
 
 def _score_rows(score_maps: ScoreMaps, block: Tensor, rows: npt.NDArray[np.int64], start: int) -> Tensor:
-    """Scores some rows of a block: where they lie close together the whole stretch, else a copy of them alone."""
+    """Scores some rows of a block where they lie: as one stretch where they are one."""
     first, last = int(rows[0]), int(rows[-1]) + 1
-    chosen = torch.from_numpy(rows).to(block.device)
-    if len(rows) <= (last - first) // 2:
-        return score_maps(block[chosen], chosen + start)
-    scores = score_maps(block[first:last], torch.arange(start + first, start + last, device=block.device))
-    return scores if last - first == len(rows) else scores[:, chosen - first]
+    stretch = slice(start + first, start + last)
+    if last - first == len(rows):
+        return score_maps(block[first:last], stretch, None)
+    return score_maps(block[first:last], stretch, torch.from_numpy(rows - first).to(block.device))

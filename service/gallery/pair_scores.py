@@ -10,9 +10,6 @@ from torch import Tensor
 from service.gallery.device_gallery import DeviceGallery
 from service.gallery.remembered_rows import Recalled, RememberedRows
 
-# Detections whose exact scores are computed together: their maps are copied, or read, once for all who need them.
-_SETTLED_TOGETHER = 256
-
 
 class PairScores:
     """Scores of queries, then of their nearby persons, against the detections in some slots.
@@ -64,28 +61,17 @@ class PairScores:
         """Makes some scores exact: those marked in [len(rows), len(columns)] that are not yet. Returns how many."""
         if self._is_exact is None:
             return 0
-        is_due = is_wanted & ~self._is_exact[list(rows)][:, columns]
-        due_columns = torch.nonzero(is_due.any(dim=0)).flatten()
-        for start in range(0, len(due_columns), _SETTLED_TOGETHER):
-            part = due_columns[start : start + _SETTLED_TOGETHER]
-            self._settle_part(rows, columns[part], is_due[:, part])
-        return int(is_due.sum())
-
-    def _settle_part(self, rows: Sequence[int], columns: Tensor, is_due: Tensor) -> None:
-        """Each row against those detections that it needs: rows seldom need the same ones."""
-        assert self._is_exact is not None
+        at = torch.tensor(rows, device=columns.device)[:, None], columns
+        is_due = is_wanted & ~self._is_exact[at]
+        maps, persons = self._split(rows)
         slots = self._slots[columns.cpu().numpy()]
-        maps = self._gallery.exact_maps([], slots.tolist())
-        for row, is_due_of_row in zip(rows, is_due, strict=True):
-            chosen = torch.nonzero(is_due_of_row).flatten()
-            if len(chosen) == 0:
-                continue
-            query, person = self._split([row])
-            exact = self._gallery.score_exactly(query, person, maps if len(chosen) == len(maps) else maps[chosen])
-            self.logits[row, columns[chosen]] = exact[0]
-            self._is_exact[row, columns[chosen]] = True
-            for slot in person:
-                self._rows.learn(slot, slots[chosen.cpu().numpy()], exact[0])
+        exact = self._gallery.score_exactly(maps, persons, slots, is_due)
+        self.logits[at] = torch.where(is_due, exact, self.logits[at])
+        self._is_exact[at] |= is_due
+        for person, row in zip(persons, range(len(maps), len(rows)), strict=True):
+            chosen = torch.nonzero(is_due[row]).flatten()
+            self._rows.learn(person, slots[chosen.cpu().numpy()], exact[row, chosen])
+        return int(is_due.sum())
 
     def _score(self) -> Recalled:
         def score_rows(rows: Sequence[int], slots: npt.NDArray[np.int64]) -> Tensor:

@@ -56,3 +56,13 @@ def test_without_a_compiler_the_package_is_built_all_the_same(sources: Path, tmp
     said = build(sources, "no-such-compiler", "--build-lib", str(tmp_path / "built"))
     assert "no native scorer is built, scoring will use torch alone: no C++ compiler was found" in said
     assert not list(tmp_path.glob("**/*.so"))
+
+
+def test_a_compiler_that_fails_is_quoted_and_the_package_built_all_the_same(sources: Path, tmp_path: Path) -> None:
+    compiler = tmp_path / "compiler"
+    compiler.write_text("#!/bin/sh\necho unknown option >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    said = build(sources, str(compiler), "--inplace")
+    assert "no native scorer is built, scoring will use torch alone" in said
+    assert "unknown option" in said
+    assert not (sources / LIBRARY).exists()

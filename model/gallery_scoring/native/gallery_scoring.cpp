@@ -1,9 +1,9 @@
 // The C interface: which kernels there are, and a call that divides a gallery among threads.
 #include <atomic>
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <new>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -16,7 +16,7 @@ const Kernel* const kKernels[] = {&kInt8Amx,        &kInt8Avx512,    &kBfloat16A
                                   &kBfloat16Avx512, &kFloat32Avx512, &kFloat32Avx2};
 constexpr int32_t kKernelCount = sizeof(kKernels) / sizeof(kKernels[0]);
 
-constexpr int32_t kInterfaceVersion = 1;
+constexpr int32_t kInterfaceVersion = 2;
 
 enum Outcome : int32_t { kScored = 0, kNoSuchKernel = 1, kOutOfMemory = 2 };
 
@@ -61,8 +61,8 @@ void score_in_threads(const Kernel& kernel, const ScoringCall& call, const std::
   for (size_t i = 1; i < workspaces.size(); i++) {
     try {
       threads.emplace_back([&, i] { score_stretches(kernel, call, packed, workspaces[i].get(), stretch, next); });
-    } catch (const std::system_error&) {
-      break;  // the system gives no more threads; those that run share all of it
+    } catch (const std::exception&) {
+      break;  // no more threads, or no memory for one; those that run share all of it
     }
   }
   score_stretches(kernel, call, packed, workspaces[0].get(), stretch, next);

@@ -30,7 +30,10 @@ constexpr unsigned kAmxBfloat16 = 1U << 22, kAmxTile = 1U << 24, kAmxInt8 = 1U <
 }  // namespace
 
 // F16C is in every processor with AVX2.
-bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+bool has_avx2() {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
 
 bool has_avx512() {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -46,7 +49,14 @@ bool has_amx_bf16() { return has_avx512(); }
 
 bool has_amx_int8() { return has_avx512(); }
 #else
-bool has_amx_bf16() { return has_amx(kAmxBfloat16); }
+// Asked once: CPUID leaves a virtual machine, which takes as long as some pairs.
+bool has_amx_bf16() {
+  static const bool has = has_amx(kAmxBfloat16);
+  return has;
+}
 
-bool has_amx_int8() { return has_amx(kAmxInt8); }
+bool has_amx_int8() {
+  static const bool has = has_amx(kAmxInt8);
+  return has;
+}
 #endif

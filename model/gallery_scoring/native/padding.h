@@ -28,6 +28,16 @@ const std::byte* map_at(const void* maps, int64_t index, const ScoringCall& call
   return static_cast<const std::byte*>(maps) + index * call.locations * call.channels * element_bytes;
 }
 
+// Which gallery map is scored for a column of the logits.
+int64_t gallery_row(const ScoringCall& call, int64_t column) {
+  return call.gallery_rows == nullptr ? column : call.gallery_rows[column];
+}
+
+// What a pair's weighted sums are multiplied with: integers stand for so much each.
+float scale_of_pair(const ScoringCall& call, int64_t query, int64_t column) {
+  return call.format == kInt8 ? call.query_scales[query] * call.gallery_scales[gallery_row(call, column)] : 1.0F;
+}
+
 // [locations][channels] into [rows][row_elements].
 template <class Element>
 void pad_map(Element* padded, int64_t rows, int64_t row_elements, const std::byte* map, const ScoringCall& call) {

@@ -8,12 +8,13 @@
 enum Format : int32_t { kFloat32 = 0, kFloat16 = 1, kBfloat16 = 2, kInt8 = 3 };
 
 // Maps lie position-major, [count][locations][channels] without gaps, at any address that suits their elements.
-// A map of int8 is its values times its scale.
+// A map of int8 is its values times its scale. Locations and channels are 1 or more.
 struct ScoringCall {
   const void* query_maps;
   const void* gallery_maps;
   const float* query_scales;     // [query_count]; null unless the maps are int8
-  const float* gallery_scales;   // [gallery_count]; likewise
+  const float* gallery_scales;   // one for each gallery map; likewise
+  const int64_t* gallery_rows;   // [gallery_count], which gallery maps are scored; null for the first ones in order
   const float* query_weights;    // [locations], of the folded head
   const float* gallery_weights;  // [locations]
   float* logits;                 // [query_count][gallery_count]
@@ -38,8 +39,8 @@ struct Kernel {
   size_t (*workspace_bytes)(const ScoringCall&);
   // Brings queries and weights into the kernel's own order; the first to write into `packed`.
   void (*pack)(const ScoringCall&, std::byte* packed, std::byte* workspace);
-  // Logits of all queries against `count` maps from `first` on, at most kMapsPerBlock. The caller's next block begins
-  // behind them and has `following` maps.
+  // The logits of all queries in `count` columns from `first` on, at most kMapsPerBlock. The caller's next block begins
+  // behind them and has `following` columns.
   void (*score_block)(const ScoringCall&, const std::byte* packed, std::byte* workspace, int64_t first, int64_t count,
                       int64_t following);
   // Around all blocks of a thread; null where the processor needs no preparation.

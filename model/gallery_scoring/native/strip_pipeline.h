@@ -18,20 +18,26 @@ constexpr int kTileSums = kTileRows * 16;
 // What multiplies a strip: gallery locations, panels of the query, and where the strip's maxima belong.
 struct Strip {
   const std::byte* rows;
+  const std::byte* next_rows;  // of the strip behind it, to be fetched; any address
   const std::byte* panels;
   float* row_maxima;     // [32]
   float* column_maxima;  // [panels · 16]
 };
 
-// Addresses that are fetched into the second-level cache, a few with every step.
+// Maps that are fetched into the second-level cache, some lines of 64 bytes with every step.
 struct Prefetch {
-  const std::byte* next = nullptr;
-  const std::byte* end = nullptr;
-  int64_t bytes_per_step = 0;
+  const std::byte* maps[kMapsPerBlock] = {};
+  int64_t map_count = 0, map_bytes = 0, lines_per_step = 0;
+  int64_t map = 0, offset = 0;  // of the next line
 
   void step() {
-    for (const std::byte* stop = next + bytes_per_step; next < stop && next < end; next += 64)
-      _mm_prefetch(reinterpret_cast<const char*>(next), _MM_HINT_T1);
+    for (int64_t line = 0; line < lines_per_step && map < map_count; line++) {
+      _mm_prefetch(reinterpret_cast<const char*>(maps[map] + offset), _MM_HINT_T1);
+      offset += 64;
+      if (offset < map_bytes) continue;
+      offset = 0;
+      map++;
+    }
   }
 };
 
@@ -80,7 +86,6 @@ class StripPipeline {
   void multiply(const Strip& strip) {
     __m512 columns[panels];
     if (has_previous) load_columns(columns);
-    const std::byte* next_rows = strip.rows + kStripRows * row_bytes_;
     int64_t rows_done = 0;
 #pragma GCC unroll 3
     for (int square = 0; square < kSquares; square++) {
@@ -101,7 +106,7 @@ class StripPipeline {
           take_maxima(rows_done, rows_due, columns);
           rows_done = rows_due;
         }
-        fetch_rows(next_rows + (square * steps_ + step) * kLinesPerStep * 64);
+        fetch_rows(strip.next_rows + (square * steps_ + step) * kLinesPerStep * 64);
         prefetch_.step();
       }
     }
@@ -170,7 +175,7 @@ class StripPipeline {
     }
   }
 
-  // A step's share of the next strip, for the first-level cache. Behind a map's last strip that is the next map.
+  // A step's share of the next strip, for the first-level cache.
   static void fetch_rows(const std::byte* rows) {
 #pragma GCC unroll 16
     for (int line = 0; line < kLinesPerStep; line++)

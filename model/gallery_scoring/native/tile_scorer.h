@@ -13,6 +13,7 @@ struct TileScorer {
 
   struct Layout {
     int panels_per_strip;
+    bool reads_in_place;
     int64_t rows, columns, row_elements, row_bytes, map_bytes, query_bytes;
 
     explicit Layout(const ScoringCall& call)
@@ -23,7 +24,9 @@ struct TileScorer {
           row_elements(round_up(call.channels, 64 / sizeof(Element))),
           row_bytes(row_elements * sizeof(Element)),
           map_bytes(rows * row_bytes),
-          query_bytes(columns * row_bytes) {}
+          query_bytes(columns * row_bytes) {
+      reads_in_place = rows == call.locations && row_elements == call.channels;
+    }
   };
 
   struct Packed : Parts {
@@ -71,23 +74,10 @@ struct TileScorer {
   static void score_block(const ScoringCall& call, const std::byte* packed, std::byte* workspace, int64_t first,
                           int64_t count, int64_t following) {
     const Layout layout(call);
-    const bool reads_in_place = layout.rows == call.locations && layout.row_elements == call.channels;
-    const std::byte* maps = map_at(call.gallery_maps, first, call, sizeof(Element));
-    Prefetch prefetch;
-    if (reads_in_place && following > 0) {
-      prefetch.next = maps + count * layout.map_bytes;
-      prefetch.end = prefetch.next + following * layout.map_bytes;
-      const int64_t steps =
-          call.query_count * (layout.columns / 32) * count * (layout.rows / kStripRows) * (layout.row_bytes / 64);
-      prefetch.bytes_per_step = round_up((following * layout.map_bytes + steps - 1) / steps, 64);
-    }
-    if (!reads_in_place) {
-      std::byte* padded = workspace + Workspace(layout).maps;
-      for (int64_t i = 0; i < count; i++)
-        pad_map(reinterpret_cast<Element*>(padded + i * layout.map_bytes), layout.rows, layout.row_elements,
-                map_at(call.gallery_maps, first + i, call, sizeof(Element)), call);
-      maps = padded;
-    }
+    const std::byte* maps[kMapsPerBlock];
+    for (int64_t i = 0; i < count; i++)
+      maps[i] = read_map(call, layout, first + i, workspace + Workspace(layout).maps + i * layout.map_bytes);
+    Prefetch prefetch = prefetch_of(call, layout, first, count, following);
     if (layout.panels_per_strip == kWide)
       score_maps<kWide>(call, layout, packed, workspace, maps, first, count, prefetch);
     else
@@ -95,9 +85,32 @@ struct TileScorer {
   }
 
  private:
+  // A gallery map as tiles read it: where it lies if it is whole tiles, else a copy.
+  static const std::byte* read_map(const ScoringCall& call, const Layout& layout, int64_t column, std::byte* copy) {
+    const std::byte* map = map_at(call.gallery_maps, gallery_row(call, column), call, sizeof(Element));
+    if (layout.reads_in_place) return map;
+    pad_map(reinterpret_cast<Element*>(copy), layout.rows, layout.row_elements, map, call);
+    return copy;
+  }
+
+  // The next block, spread over all steps of this one. Nothing where maps are copied: the copy fetches them.
+  static Prefetch prefetch_of(const ScoringCall& call, const Layout& layout, int64_t first, int64_t count,
+                              int64_t following) {
+    Prefetch prefetch;
+    if (!layout.reads_in_place) return prefetch;
+    for (int64_t i = 0; i < following; i++) prefetch.maps[i] = read_map(call, layout, first + count + i, nullptr);
+    prefetch.map_count = following;
+    prefetch.map_bytes = layout.map_bytes;
+    const int64_t lines = following * layout.map_bytes / 64;
+    const int64_t steps =
+        call.query_count * (layout.columns / 32) * count * (layout.rows / kStripRows) * (layout.row_bytes / 64);
+    prefetch.lines_per_step = (lines + steps - 1) / steps;
+    return prefetch;
+  }
+
   template <int panels>
   static void score_maps(const ScoringCall& call, const Layout& layout, const std::byte* packed, std::byte* workspace,
-                         const std::byte* maps, int64_t first, int64_t count, Prefetch& prefetch) {
+                         const std::byte* const* maps, int64_t first, int64_t count, Prefetch& prefetch) {
     const Packed parts(layout, call);
     const Workspace offsets(layout);
     auto* columns = reinterpret_cast<float*>(workspace + offsets.column_maxima);
@@ -112,15 +125,18 @@ struct TileScorer {
       const std::byte* panel = packed + parts.queries + query * layout.query_bytes;
       for (int64_t column = 0; column < layout.columns; column += 16 * panels, panel += 16 * panels * layout.row_bytes)
         for (int64_t i = 0; i < count; i++)
-          for (int64_t row = 0; row < layout.rows; row += kStripRows)
-            pipeline.push({maps + i * layout.map_bytes + row * layout.row_bytes, panel, rows + i * layout.rows + row,
-                           columns + i * layout.columns + column});
+          for (int64_t row = 0; row < layout.rows; row += kStripRows) {
+            const std::byte* strip = maps[i] + row * layout.row_bytes;
+            const bool is_last = row + kStripRows == layout.rows;
+            const std::byte* next = is_last ? maps[i + 1 < count ? i + 1 : 0] : strip + kStripRows * layout.row_bytes;
+            pipeline.push(
+                {strip, next, panel, rows + i * layout.rows + row, columns + i * layout.columns + column});
+          }
       pipeline.drain();
       for (int64_t i = 0; i < count; i++) {
         const float sum = Product::weigh(columns + i * layout.columns, query_weights, layout.columns) +
                           Product::weigh(rows + i * layout.rows, gallery_weights, layout.rows);
-        const float scale = call.format == kInt8 ? call.query_scales[query] * call.gallery_scales[first + i] : 1.0F;
-        call.logits[query * call.gallery_count + first + i] = sum * scale + call.bias;
+        call.logits[query * call.gallery_count + first + i] = sum * scale_of_pair(call, query, first + i) + call.bias;
       }
     }
   }

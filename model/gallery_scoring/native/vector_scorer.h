@@ -80,14 +80,14 @@ struct VectorScorer {
     const Packed parts(layout, call);
     const Element* maps[kMapsPerBlock];
     auto* copies = reinterpret_cast<Element*>(workspace + Workspace(layout).maps);
-    for (int64_t i = 0; i < count; i++) maps[i] = read_map(call, layout, first + i, copies + i * layout.map_elements);
+    for (int64_t i = 0; i < count; i++)
+      maps[i] = read_map(call, layout, gallery_row(call, first + i), copies + i * layout.map_elements);
     const auto* queries = reinterpret_cast<const Element*>(packed + parts.queries);
     for (int64_t query = 0; query < call.query_count; query++)
       for (int64_t i = 0; i < count; i++) {
         const float sum =
             score_pair(layout, parts, packed, queries + query * layout.query_elements, maps[i], workspace);
-        const float scale = call.format == kInt8 ? call.query_scales[query] * call.gallery_scales[first + i] : 1.0F;
-        call.logits[query * call.gallery_count + first + i] = sum * scale + call.bias;
+        call.logits[query * call.gallery_count + first + i] = sum * scale_of_pair(call, query, first + i) + call.bias;
       }
   }
 

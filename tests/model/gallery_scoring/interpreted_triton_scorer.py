@@ -83,6 +83,30 @@ def test_int8_scores_are_those_of_the_rounded_maps(shape: Shape) -> None:
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
 
 
+def test_some_rows_of_a_gallery_score_as_copies_of_them() -> None:
+    shape = SHAPES[4].values[0]
+    scorer = TritonScorer(shape.build()[1], shape.tiling, multiprocessors=1)
+    queries, gallery, rows = (
+        *(position_major(shape.draw(count, seed=count)) for count in (2, 4)),
+        torch.tensor([3, 0]),
+    )
+    assert torch.equal(scorer.score(queries, gallery, rows), scorer.score(queries, gallery[rows]))
+    rounded = quantise(queries), quantise(gallery)
+    found = scorer.score_int8(*rounded, rows)
+    assert torch.equal(found, scorer.score_int8(*rounded)[:, rows])
+    with pytest.raises(ValueError, match="rows from 4 to 4"):
+        scorer.score(queries, gallery, torch.tensor([4]))
+
+
+def test_int8_may_have_a_tiling_of_its_own() -> None:
+    shape = Shape(5, 7, 20)
+    _, folded = shape.build()
+    maps = quantise(position_major(shape.draw(5, seed=1)))
+    own = TritonScorer(folded, shape.tiling, 1, Tiling(part=32, group=4, warps=4, stages=3))
+    expected = TritonScorer(folded, shape.tiling, 1).score_int8(maps, maps)
+    torch.testing.assert_close(own.score_int8(maps, maps), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+
+
 @pytest.mark.parametrize("height", [5, 8])
 def test_maxima_below_zero_are_not_lost_to_padding(height: int) -> None:
     shape = Shape(height, 4, 20)
@@ -123,7 +147,7 @@ def test_equal_maps_score_exactly_alike_wherever_they_lie(monkeypatch: pytest.Mo
 )
 def test_programs_end_together(groups: int, expected: int) -> None:
     shape = Shape(4, 4, 32, Tiling(part=16, group=4, warps=4, stages=2))
-    assert TritonScorer(shape.build()[1], shape.tiling, multiprocessors=132)._groups_per_program(groups) == expected
+    assert TritonScorer(shape.build()[1], shape.tiling, multiprocessors=132)._groups_per_program(groups, 4) == expected
 
 
 def test_no_detections_have_no_scores() -> None:

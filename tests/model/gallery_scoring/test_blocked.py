@@ -8,6 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from model.config import ModelConfig
 from model.gallery_scoring import BlockedScorer, Float32ReferenceScorer, blocked, position_major
+from model.gallery_scoring.int8_maps import Int8Maps, quantise
 from model.gallery_scoring.interface import FoldedMatcher
 from model.query_adaptive_convolution import QueryAdaptiveConvolution
 from reference.crowd_maps import draw_crowd, draw_independent
@@ -65,6 +66,38 @@ def test_blocks_that_do_not_divide_the_gallery(
     assert scores.shape == (2, gallery_count)
     expected = Float32ReferenceScorer(matcher).score(queries, gallery)
     torch.testing.assert_close(scores, expected, rtol=0, atol=1e-5 * 5)
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3])
+@pytest.mark.parametrize("compute", [torch.float32, torch.bfloat16])
+def test_some_rows_of_a_gallery_score_as_copies_of_them(
+    monkeypatch: pytest.MonkeyPatch, kernel_size: int, compute: torch.dtype
+) -> None:
+    matcher = build(6, 4, kernel_size)
+    monkeypatch.setitem(blocked._BLOCK_BYTES, "cpu", 2 * 24 * 24 * 4)
+    maps = position_major(draw_independent(9, 6, 4, channels=16, seed=1))
+    rows = torch.tensor([8, 0, 3, 3, 7])
+    for scorer in (BlockedScorer(matcher, compute), Float32ReferenceScorer(matcher)):
+        assert torch.equal(scorer.score(maps[:2], maps, rows), scorer.score(maps[:2], maps[rows]))
+        assert scorer.score(maps[:2], maps, rows[:0]).shape == (2, 0)
+        with pytest.raises(ValueError, match="rows from 0 to 9"):
+            scorer.score(maps[:2], maps, torch.tensor([0, 9]))
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3])
+@pytest.mark.parametrize("compute", [torch.float32, torch.bfloat16])
+def test_int8_scores_are_those_of_the_rounded_maps(kernel_size: int, compute: torch.dtype) -> None:
+    matcher = build(6, 4, kernel_size)
+    maps = quantise(position_major(draw_independent(9, 6, 4, channels=16, seed=1)))
+    queries = Int8Maps(maps.values[:2], maps.scales[:2])
+    scorer = BlockedScorer(matcher, compute)
+
+    scores = scorer.score_int8(queries, maps)
+
+    expected = Float32ReferenceScorer(matcher).score(queries.dequantise(), maps.dequantise())
+    torch.testing.assert_close(scores, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+    rows = torch.tensor([8, 0, 3])
+    assert torch.equal(scorer.score_int8(queries, maps, rows), scores[:, rows])
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from torch import Tensor
 from model.config import ModelConfig
 from model.gallery_scoring import BlockedScorer, Float32ReferenceScorer, GalleryScorer, choose_cuda_scorer
 from model.gallery_scoring.choose_cuda_scorer import UnusableKernelError, make_triton_scorer
+from model.gallery_scoring.int8_maps import Int8Maps
 from model.gallery_scoring.interface import FoldedMatcher
 from model.query_adaptive_convolution import QueryAdaptiveConvolution
 from reference.trained_head import train_head
@@ -36,6 +37,23 @@ class OffScorer:
         return scores
 
 
+class OffInt8Scorer(BlockedScorer):
+    """Right but for int8; remembers what it was asked for."""
+
+    def __init__(self, matcher: FoldedMatcher, error: float) -> None:
+        super().__init__(matcher, torch.float32)
+        self._error = error
+        self.scored: list[torch.dtype] = []
+
+    def score(self, query_maps: Tensor, gallery_maps: Tensor, rows: Tensor | None = None) -> Tensor:
+        self.scored.append(gallery_maps.dtype)
+        return super().score(query_maps, gallery_maps, rows)
+
+    def score_int8(self, queries: Int8Maps, gallery: Int8Maps, rows: Tensor | None = None) -> Tensor:
+        self.scored.append(gallery.values.dtype)
+        return super().score_int8(queries, gallery, rows) + self._error
+
+
 class BrokenScorer:
     def score(self, query_maps: Tensor, gallery_maps: Tensor) -> Tensor:
         raise RuntimeError("no C compiler")
@@ -52,6 +70,16 @@ def test_one_that_is_right_is_taken(monkeypatch: pytest.MonkeyPatch, caplog: pyt
     with caplog.at_level(logging.INFO):
         assert choose(monkeypatch, made, matcher) is made
     assert "Triton" in caplog.text
+
+
+@pytest.mark.parametrize(("error", "is_taken"), [(0.0, True), (0.01, False)])
+def test_for_int8_both_its_scores_are_compared(monkeypatch: pytest.MonkeyPatch, error: float, is_taken: bool) -> None:
+    matcher = build()
+    made = OffInt8Scorer(matcher, error)
+    monkeypatch.setattr(choose_cuda_scorer, "make_triton_scorer", lambda *_: made)
+    chosen = choose_cuda_scorer.choose_cuda_scorer(matcher, 16, torch.int8, CPU)
+    assert made.scored == [torch.float16, torch.int8]
+    assert isinstance(chosen, OffInt8Scorer if is_taken else BlockedScorer)
 
 
 @pytest.mark.parametrize("error", [0.01, float("nan"), float("inf")])

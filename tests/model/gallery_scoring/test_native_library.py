@@ -29,7 +29,7 @@ def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     if installed_library() is None:
         pytest.skip("no native scorer is installed here")
     monkeypatch.setattr(native_library, "_INTERFACE_VERSION", 99)
-    with pytest.raises(NativeLibraryError, match="has interface 1, not 99: install the package again"):
+    with pytest.raises(NativeLibraryError, match="has interface 2, not 99: install the package again"):
         NativeLibrary(native_library.LIBRARY_PATH)
 
 
@@ -44,3 +44,28 @@ def test_without_a_usable_library_there_is_none_and_a_line_in_the_log(
     with caplog.at_level(logging.INFO):
         assert installed_library.__wrapped__() is None
     assert "scoring with torch" in caplog.text
+
+
+def test_a_processor_that_is_too_old_gets_torch(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    library = installed_library()
+    if library is None:
+        pytest.skip("no native scorer is installed here")
+    monkeypatch.setattr(library, "kernels", [])
+    monkeypatch.setattr(native_library, "NativeLibrary", lambda _: library)
+    with caplog.at_level(logging.INFO):
+        assert installed_library.__wrapped__() is None
+    assert "needs AVX2" in caplog.text
+
+
+def test_which_kernels_there_are_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    library = installed_library()
+    if library is None:
+        pytest.skip("no native scorer is installed here")
+    installed_library.cache_clear()
+    with caplog.at_level(logging.INFO):
+        assert installed_library() is installed_library()
+    assert [record.getMessage() for record in caplog.records] == [
+        "scoring with the native scorer, which has here: " + ", ".join(kernel.name for kernel in library.kernels)
+    ]

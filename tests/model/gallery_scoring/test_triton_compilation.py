@@ -93,6 +93,15 @@ def test_for_ampere(number: str, locations: int, tmp_path: Path) -> None:
     assert compiled.programs_at_once(164) >= 2
 
 
+@pytest.mark.parametrize("number", ["fp16", "i8"])
+@pytest.mark.parametrize("capability", [(8, 9), (12, 0)])
+def test_smaller_cards_do_not_spill(capability: tuple[int, int], number: str, tmp_path: Path) -> None:
+    compiled = compile_kernel(capability, number, 192, tmp_path)
+    assert compiled.count(r"[^g]mma\.sync") > 0
+    assert_resources(compiled, number, 192)
+    assert compiled.programs_at_once(100) >= 1
+
+
 @pytest.mark.parametrize("capability", [(8, 0), (9, 0)])
 def test_larger_maps_do_not_spill(capability: tuple[int, int], tmp_path: Path) -> None:
     assert_resources(compile_kernel(capability, "fp16", 288, tmp_path), "fp16", 288)

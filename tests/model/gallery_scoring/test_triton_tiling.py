@@ -44,7 +44,7 @@ def test_what_the_kernel_does_not_take(
     assert choose_tiling(capability, locations, channels, element_bytes) is None
 
 
-@pytest.mark.parametrize("capability", [(8, 0), (8, 6), (8, 9), HOPPER])
+@pytest.mark.parametrize("capability", [(8, 0), (8, 6), (8, 9), HOPPER, (12, 0)])
 @pytest.mark.parametrize("element_bytes", [1, 2])
 @pytest.mark.parametrize("locations", [128, 192])
 def test_every_card_of_the_table_takes_the_maps_of_both_checkpoints(

@@ -143,11 +143,11 @@ class Crowded:
         self.most = most
         self.tried: list[int] = []
 
-    def score(self, query_maps: Tensor, gallery_maps: Tensor) -> Tensor:
+    def score(self, query_maps: Tensor, gallery_maps: Tensor, rows: Tensor | None = None) -> Tensor:
         self.tried.append(len(query_maps))
         if len(query_maps) > self.most:
             raise torch.OutOfMemoryError(f"{len(query_maps)} queries")
-        return SCORER.score(query_maps, gallery_maps)
+        return SCORER.score(query_maps, gallery_maps, rows)
 
 
 def test_queries_that_do_not_fit_together_are_scored_in_halves() -> None:

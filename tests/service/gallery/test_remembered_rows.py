@@ -33,9 +33,9 @@ class CountingScorer(BlockedScorer):
 
     calls: list[tuple[int, int]]
 
-    def score(self, query_maps: Tensor, gallery_maps: Tensor) -> Tensor:
-        self.calls.append((len(query_maps), len(gallery_maps)))
-        return super().score(query_maps, gallery_maps)
+    def score(self, query_maps: Tensor, gallery_maps: Tensor, rows: Tensor | None = None) -> Tensor:
+        self.calls.append((len(query_maps), len(gallery_maps if rows is None else rows)))
+        return super().score(query_maps, gallery_maps, rows)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class BrokenScorer:
         self._scorer = scorer
         self._damage = damage
 
-    def score(self, query_maps: Tensor, gallery_maps: Tensor) -> Tensor:
+    def score(self, query_maps: Tensor, gallery_maps: Tensor, rows: Tensor | None = None) -> Tensor:
         logits = self._scorer.score(query_maps, gallery_maps)
         logits[0, -1] += self._damage
         return logits
