@@ -59,4 +59,4 @@ class StoredMaps:
 def position_major_map(feature_map: FeatureMap, dtype: torch.dtype, device: torch.device) -> Tensor:
     """A stored map, float16 [d, h, w], as it is scored: [hw, d] in a format, on a device."""
     flat = torch.from_numpy(np.array(feature_map).reshape(len(feature_map), -1))
-    return flat.to(device).T.to(dtype)
+    return flat.to(device).T.to(dtype).contiguous()

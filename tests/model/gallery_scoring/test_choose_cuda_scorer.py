@@ -11,6 +11,7 @@ from model.gallery_scoring import BlockedScorer, Float32ReferenceScorer, Gallery
 from model.gallery_scoring.choose_cuda_scorer import UnusableKernelError, make_triton_scorer
 from model.gallery_scoring.int8_maps import Int8Maps
 from model.gallery_scoring.interface import FoldedMatcher
+from model.gallery_scoring.precision import ScoringPrecision
 from model.query_adaptive_convolution import QueryAdaptiveConvolution
 from reference.trained_head import train_head
 
@@ -61,7 +62,7 @@ class BrokenScorer:
 
 def choose(monkeypatch: pytest.MonkeyPatch, made: GalleryScorer, matcher: FoldedMatcher) -> GalleryScorer:
     monkeypatch.setattr(choose_cuda_scorer, "make_triton_scorer", lambda *_: made)
-    return choose_cuda_scorer.choose_cuda_scorer(matcher, 16, torch.bfloat16, CPU)
+    return choose_cuda_scorer.choose_cuda_scorer(matcher, 16, ScoringPrecision(torch.bfloat16, torch.float32), CPU)
 
 
 def test_one_that_is_right_is_taken(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -77,7 +78,7 @@ def test_for_int8_both_its_scores_are_compared(monkeypatch: pytest.MonkeyPatch, 
     matcher = build()
     made = OffInt8Scorer(matcher, error)
     monkeypatch.setattr(choose_cuda_scorer, "make_triton_scorer", lambda *_: made)
-    chosen = choose_cuda_scorer.choose_cuda_scorer(matcher, 16, torch.int8, CPU)
+    chosen = choose_cuda_scorer.choose_cuda_scorer(matcher, 16, ScoringPrecision(torch.int8, torch.float32), CPU)
     assert made.scored == [torch.float16, torch.int8]
     assert isinstance(chosen, OffInt8Scorer if is_taken else BlockedScorer)
 
@@ -99,7 +100,7 @@ def test_one_that_does_not_run_is_not_taken(monkeypatch: pytest.MonkeyPatch, cap
 
 def test_without_triton_it_is_plain_torch(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(choose_cuda_scorer, "IS_TRITON_INSTALLED", False)
-    chosen = choose_cuda_scorer.choose_cuda_scorer(build(), 16, torch.float16, CPU)
+    chosen = choose_cuda_scorer.choose_cuda_scorer(build(), 16, ScoringPrecision(torch.float16, torch.float32), CPU)
     assert isinstance(chosen, BlockedScorer)
     assert "pip install triton" in caplog.text
 

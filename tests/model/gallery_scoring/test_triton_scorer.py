@@ -16,6 +16,7 @@ from model.gallery_scoring import Float32ReferenceScorer, position_major
 from model.gallery_scoring.choose_cuda_scorer import choose_cuda_scorer, make_triton_scorer
 from model.gallery_scoring.int8_maps import Int8Maps, quantise
 from model.gallery_scoring.interface import FoldedMatcher
+from model.gallery_scoring.precision import choose_precision
 from model.query_adaptive_convolution import QueryAdaptiveConvolution
 from reference.crowd_maps import draw_crowd, draw_independent
 from reference.first_ten import largest_swap_in_first_ten
@@ -95,7 +96,7 @@ def test_maxima_below_zero_are_not_lost_to_padding_on_cuda(dtype: torch.dtype) -
 @needs_cuda
 def test_a_crowd_is_ranked_as_by_the_reference_on_cuda() -> None:
     crowd = position_major(draw_crowd(2003, people=100, height=24, width=8, channels=128, seed=0))
-    chosen = choose_cuda_scorer(build(24, 8, _CUDA), 128, torch.float16, _CUDA)
+    chosen = choose_cuda_scorer(build(24, 8, _CUDA), 128, choose_precision("cuda"), _CUDA)
     stored = crowd.half().cuda()
     scores = chosen.score(stored[:3], stored[3:]).cpu()
     expected = Float32ReferenceScorer(build(24, 8, "cpu")).score(crowd[:3], crowd[3:])
