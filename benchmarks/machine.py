@@ -11,12 +11,15 @@ import torch
 from model.gallery_scoring import installed_library
 
 # Those that matter for products and maxima, as Linux spells them.
-_INSTRUCTION_SETS = ("avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16")
-_INSTRUCTION_SETS += ("amx_bf16", "amx_int8", "amx_fp16", "asimd", "sve", "bf16", "i8mm")
-
-# Generation by family and first model of AMD's server and desktop processors; the last entry that begins before wins.
-_ZEN_MODELS = ((0x17, 0x00, 1), (0x17, 0x30, 2), (0x19, 0x00, 3), (0x19, 0x10, 4), (0x19, 0x20, 3), (0x19, 0x60, 4))
-_ZEN_MODELS += ((0x1A, 0x00, 5),)
+_INSTRUCTION_SETS = (
+    *("avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
+    *("amx_bf16", "amx_int8", "amx_fp16", "asimd", "sve", "bf16", "i8mm"),
+)
+# AMD's generations: family, first model, Zen. Of those of a family that begin at or before a model, the last one.
+_ZEN_MODELS = (
+    *((0x17, 0x00, 1), (0x17, 0x30, 2), (0x19, 0x00, 3), (0x19, 0x10, 4), (0x19, 0x20, 3), (0x19, 0x60, 4)),
+    (0x1A, 0x00, 5),
+)
 
 
 def hardware_name(device: str = "cpu") -> str:

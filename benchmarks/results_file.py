@@ -112,7 +112,7 @@ def write_results(results: Results, folder: Path, hardware: str) -> Path:
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{results.theme}_{hardware}_{date}.md"
-    head = describe_machine(results.device) | {"date": date} | results.settings
+    head = {**describe_machine(results.device), "date": date, **results.settings}
     parts = [f"# {results.title}"]
     if not results.means_something:
         parts.append("Tiny sizes: these figures mean nothing.")
@@ -164,9 +164,10 @@ def draw(plot: Plot, path: Path) -> None:
     if plot.has_logarithmic_axes:
         axes.set_xscale("log")
         axes.set_yscale("log")
+        axes.set_xticks(sorted({point.x for points in plot.series.values() for point in points}))
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
             axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
     else:
         axes.set_xlim(left=0)
