@@ -25,11 +25,11 @@ PART = 32
 _TOLERANCE = 1e-4  # of a similarity, for each vector of the query: float32 sums in another order
 
 EXPLANATION = (
-    "MaxSim sums, over a query's vectors, their best similarity with a document's: one direction of two, without weights "
-    "or head. maxsim-cpu beside numpy: the largest error of a score, divided by the number of the query's vectors (a "
-    f"similarity is 1 at most; right is below {_TOLERANCE:g}). Where it is right for {PART} query vectors, it is timed "
-    f"as it then has to be used: maps in parts of {PART} vectors, once with the queries and once with the detections as "
-    "its queries."
+    "MaxSim sums, over a query's vectors, their best similarity with a document's: one direction of two, without "
+    "weights or head. maxsim-cpu beside numpy: the largest error of a score, divided by the number of the query's "
+    f"vectors (a similarity is 1 at most; right is below {_TOLERANCE:g}). Where it is right for {PART} query vectors, "
+    f"it is timed as it then has to be used: maps in parts of {PART} vectors, once with the queries and once with the "
+    "detections as its queries."
 )
 
 _DOCUMENTS = 64
