@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from torch import Tensor
+
 from benchmarks import maxsim_library
 from benchmarks.matrix_products import product_at_best, product_formats
 from benchmarks.results_file import Plot, Point, Section, Spread, number, table
-from benchmarks.scoring_ways import PUBLISHED, Setup, Way, check, draw_maps, published_at_best, store
+from benchmarks.scoring_ways import PUBLISHED, Maps, Setup, Way, check, draw_maps, published_at_best, store
 from benchmarks.taking_turns import Work, take_turns
 
 PRODUCT = "product alone"
@@ -16,6 +18,7 @@ MAXSIM = "maxsim-cpu, both directions"
 # Fewer detections where there are more queries, so that the published form takes seconds and not minutes; not so few
 # that they all stay in a core's cache.
 _PAIRS, _LEAST_DETECTIONS = 2048, 256
+_MAXSIM_DETECTIONS = 64  # it takes many times as long, and no less for a pair of a larger gallery
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,10 @@ class PairCosts:
     """
 
     setup: Setup
-    microseconds: Mapping[int, Mapping[str, Spread]]
-    blocks: Mapping[int, Mapping[str, str]]
-    errors: Mapping[str, tuple[float, float]]
-    published: Mapping[int, Way]
+    microseconds: dict[int, Mapping[str, Spread]]
+    blocks: dict[int, Mapping[str, str]]
+    errors: dict[str, tuple[float, float]]
+    published: dict[int, Way]
 
     def times_as_fast(self, way: str, other: str, queries: int) -> float | None:
         """By the medians; None where either was not measured."""
@@ -49,31 +52,30 @@ def measure_pair_costs(
     Raises:
         SystemExit: a way's scores are wrong.
     """
-    microseconds: dict[int, Mapping[str, Spread]] = {}
-    blocks: dict[int, Mapping[str, str]] = {}
-    errors: dict[str, tuple[float, float]] = {}
-    published_ways: dict[int, Way] = {}
+    costs = PairCosts(setup, {}, {}, {}, {})
     for count in counts:
         queries = draw_maps(setup.config, count)
         gallery = draw_maps(setup.config, min(most, max(_LEAST_DETECTIONS, _PAIRS // count)))
-        published, block = published_at_best(setup, queries, gallery)
-        published_ways[count] = published
-        works: dict[str, Work] = {}
-        for way in (published, *ways):
-            stored = store(queries, way.storage), store(gallery, way.storage)
-            errors[way.name] = max(errors.get(way.name, (0.0, 0.0))[0], check(setup, way, *stored)), way.tolerance
-            works[way.name] = partial(way.score, *stored)
-        chosen = {PUBLISHED: block}
-        for storage in product_formats():
-            works[f"{PRODUCT}, {storage}"], chosen[f"{PRODUCT}, {storage}"] = product_at_best(storage, queries, gallery)
+        costs.published[count], block = published_at_best(setup, queries, gallery)
+        works: dict[str, Work] = {
+            way.name: partial(way.score, *_store_and_check(costs, way, queries, gallery))
+            for way in (costs.published[count], *ways)
+        }
+        products = {
+            f"{PRODUCT}, {storage}": product_at_best(storage, queries, gallery) for storage in product_formats()
+        }
+        works |= {name: product for name, (product, _) in products.items()}
+        pairs = dict.fromkeys(works, count * len(gallery))
         if times_maxsim:
-            works[MAXSIM] = maxsim_library.both_directions(queries, gallery)
-        pairs = count * len(gallery)
-        seconds = take_turns(works, repeats)
-        microseconds[count] = {name: Spread.of([one * 1e6 / pairs for one in taken]) for name, taken in seconds.items()}
-        blocks[count] = chosen
-        print(f"{describe_maps(setup)}, {count} queries: measured", flush=True)
-    return PairCosts(setup, microseconds, blocks, errors, published_ways)
+            some = gallery[:_MAXSIM_DETECTIONS]
+            works[MAXSIM], pairs[MAXSIM] = maxsim_library.both_directions(queries, some), count * len(some)
+        costs.blocks[count] = {PUBLISHED: block, **{name: chosen for name, (_, chosen) in products.items()}}
+        costs.microseconds[count] = {
+            name: Spread.of([1e6 * one / pairs[name] for one in seconds])
+            for name, seconds in take_turns(works, repeats).items()
+        }
+        print(f"{describe_maps(setup)}, {_count_queries(count)}: measured", flush=True)
+    return costs
 
 
 def describe_maps(setup: Setup) -> str:
@@ -123,6 +125,13 @@ def correctness_section(all_costs: Sequence[PairCosts]) -> Section:
         "tolerance ends the run."
     )
     return Section("Correctness", f"{text}\n\n{table(['way', 'largest error', 'tolerance'], rows)}")
+
+
+def _store_and_check(costs: PairCosts, way: Way, queries: Tensor, gallery: Tensor) -> tuple[Maps, Maps]:
+    stored = store(queries, way.storage), store(gallery, way.storage)
+    before, _ = costs.errors.get(way.name, (0.0, way.tolerance))
+    costs.errors[way.name] = max(before, check(costs.setup, way, *stored)), way.tolerance
+    return stored
 
 
 def _count_queries(count: int) -> str:

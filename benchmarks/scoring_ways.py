@@ -24,7 +24,7 @@ RESCORED = "best 20 rescored"
 
 _DEFAULT_BLOCK = 128  # gallery batch of the authors' evaluation
 _BLOCKS = (1, 2, 4, 8, 16, 32, 64, 128)
-_MOST_PAIRS_OF_A_BLOCK = 1024  # larger ones than this were never the best
+_MOST_PAIRS_OF_A_BLOCK = 256  # larger ones are never the best: their similarities leave all caches
 _DETECTIONS_TO_CHOOSE_WITH = 128
 _COMPILED_BLOCK = 16
 _MOST_CHECKED = 256
