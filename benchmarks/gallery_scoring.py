@@ -24,7 +24,8 @@ from benchmarks.pair_costs import (
 )
 from benchmarks.results_file import Results, Section, table
 from benchmarks.scoring_accuracy import Accuracy, accuracy_section, extract_drawn_crops, measure_accuracy
-from benchmarks.scoring_targets import Peaks, limits_section, targets_section
+from benchmarks.scoring_limits import Peaks, limits_section
+from benchmarks.scoring_targets import targets_section
 from benchmarks.scoring_ways import PUBLISHED, TORCH_INT16, Setup, Way, list_ways, random_setup
 from model.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint_path
 from model.config import ModelConfig
@@ -69,6 +70,7 @@ def measure_gallery_scoring(arguments: argparse.Namespace) -> Results:
     """
     torch.manual_seed(0)
     torch.set_num_threads(arguments.threads)
+    maxsim_library.set_threads(arguments.threads)
     checkpoint = load_checkpoint(shipped_checkpoint_path())
     plan = _plan(arguments, checkpoint)
     limits = Limits(_memory_for_galleries(arguments), arguments.budget_minutes * 60 / _CELLS_OF_BUDGET, plan.repeats)

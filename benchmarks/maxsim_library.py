@@ -5,6 +5,7 @@ weights. Both directions are two passes, the second with the detections as queri
 """
 
 import importlib
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -68,17 +69,31 @@ def check_maxsim(locations: int, channels: int) -> Sequence[MaxSimCheck]:
     return [MaxSimCheck(*pair, error) for pair, error in zip(pairs, errors, strict=True)]
 
 
-def both_directions(queries: Tensor, gallery: Tensor) -> Work:
-    """What a user would have to run for the unweighted sum of all 2hw maxima of every pair, right at any size."""
-    query_maps, gallery_maps = queries.numpy(), gallery.numpy()
+def one_direction(queries: Tensor, documents: Tensor) -> Work:
+    """The sums of the best similarities of every query's vectors, in parts that are right at any size."""
+    query_maps, document_maps = queries.numpy(), documents.numpy()
 
     def work() -> None:
         for query in query_maps:
-            _score_in_parts(query, gallery_maps)
-        for detection in gallery_maps:
-            _score_in_parts(detection, query_maps)
+            _score_in_parts(query, document_maps)
 
     return work
+
+
+def both_directions(queries: Tensor, gallery: Tensor) -> Work:
+    """What a user would have to run for the unweighted sums of all 2hw maxima of every pair."""
+    there, back = one_direction(queries, gallery), one_direction(gallery, queries)
+
+    def work() -> None:
+        there()
+        back()
+
+    return work
+
+
+def set_threads(count: int) -> None:
+    """For the library, which reads this once, when it is first used."""
+    os.environ["RAYON_NUM_THREADS"] = str(count)
 
 
 def _score_in_parts(query: Float32s, documents: Float32s) -> Float32s:

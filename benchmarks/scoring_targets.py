@@ -1,6 +1,6 @@
-"""The project's targets for scoring, as ratios of one run, and what limits each kernel."""
+"""The project's targets for scoring, as ratios of one run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.pair_costs import PRODUCT, PairCosts, describe_maps
@@ -40,21 +40,6 @@ _NOT_HERE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Peaks:
-    """What this machine does at most, measured in the same run.
-
-    Attributes:
-        instruction_peaks: operations a second of registers alone, by the name of the native kernel.
-        product_rates: operations a second of the machine's own product of large matrices, by format.
-        memory_rate: bytes a second that are read.
-    """
-
-    instruction_peaks: Mapping[str, float]
-    product_rates: Mapping[str, float]
-    memory_rate: float
-
-
 def targets_section(costs: PairCosts, accuracies: Sequence[Accuracy]) -> Section:
     """Target, measured, met or missed by how much."""
     rows = [_row(target, costs) for target in _TARGETS]
@@ -79,76 +64,21 @@ def targets_section(costs: PairCosts, accuracies: Sequence[Accuracy]) -> Section
     return Section("Targets", f"{text}\n\n{table(['what', 'target', 'measured', ''], rows)}")
 
 
-def limits_section(costs: PairCosts, peaks: Peaks) -> Section:
-    """How much of a kernel's time its products and its bytes would take at the machine's own speed."""
-    one, many = min(costs.microseconds), max(costs.microseconds)
-    rows = [
-        _limit_row(costs, peaks, name, count)
-        for name in costs.microseconds[one]
-        if name.startswith("native") and not name.endswith(RESCORED)
-        for count in (one, many)
-    ]
-    config = costs.setup.config
-    operations = 2 * config.locations**2 * config.channels
-    similarities = config.locations**2
-    rates = {f"{name} instruction, registers alone": rate for name, rate in peaks.instruction_peaks.items()}
-    rates |= {f"product of large matrices, {name}": rate for name, rate in peaks.product_rates.items()}
-    shown = [[name, f"{rate / 1e9:,.0f} G operations/s"] for name, rate in rates.items()]
-    shown += [["memory, read by torch", f"{peaks.memory_rate / 1e9:,.1f} GB/s"]]
-    text = (
-        f"A pair of {describe_maps(costs.setup)} takes {operations:,} operations (products and sums) and two maxima of "
-        f"each of its {similarities:,} similarities; a detection's bytes are read once for all queries. Shares of the "
-        "measured time that either would take at the machine's peak. What is left is maxima, conversion and waiting."
-    )
-    header = [
-        "kernel",
-        "queries",
-        "µs a pair",
-        "of it, products at the instruction's peak",
-        "bytes a pair",
-        "of it, at memory's speed",
-    ]
-    return Section("What limits", f"{text}\n\n{table(['peak', ''], shown)}\n\n{table(header, rows)}")
-
-
 def _row(target: Target, costs: PairCosts) -> list[str]:
-    wanted = f"≥ {target.least_at_one:g}× / {target.least_at_many:g}×" + (
-        f" ({target.stretch})" if target.stretch else ""
-    )
+    stretch = f" ({target.stretch})" if target.stretch else ""
+    wanted = f"≥ {target.least_at_one:g}× / {target.least_at_many:g}×{stretch}"
     what = f"{target.way}, against {target.other}"
-    one = costs.times_as_fast(target.way, target.other, min(costs.microseconds))
-    if one is None:
+    one, *others = costs.microseconds
+    at_one = costs.times_as_fast(target.way, target.other, one)
+    at_many = [costs.times_as_fast(target.way, target.other, count) for count in others if count >= _MANY]
+    worst = min((ratio for ratio in at_many if ratio is not None), default=at_one)
+    if at_one is None or worst is None:
         return [what, wanted, "", f"not run: {_why_not(target.way)}"]
-    many = [costs.times_as_fast(target.way, target.other, count) for count in costs.microseconds if count >= _MANY]
-    worst = min((ratio for ratio in many if ratio is not None), default=one)
-    short = [
-        f"{1 - found / least:.0%}"
-        for found, least in ((one, target.least_at_one), (worst, target.least_at_many))
-        if found < least
-    ]
-    return [what, wanted, f"{number(one)}× / {number(worst)}×", f"missed by {' and '.join(short)}" if short else "met"]
+    found = {"one query": at_one / target.least_at_one, "more": worst / target.least_at_many}
+    missed = [f"{1 - share:.0%} with {queries}" for queries, share in found.items() if share < 1]
+    outcome = f"missed by {', '.join(missed)}" if missed else "met"
+    return [what, wanted, f"{number(at_one)}× / {number(worst)}×", outcome]
 
 
 def _why_not(way: str) -> str:
     return "no AMX here" if "amx" in way else "this processor or installation does not have it"
-
-
-def _limit_row(costs: PairCosts, peaks: Peaks, name: str, count: int) -> list[str]:
-    kernel, storage = name.removeprefix("native ").split(", ")
-    config = costs.setup.config
-    microseconds = costs.microseconds[count][name].median
-    element_bytes = {"int8": 1, "bfloat16": 2, "float16": 2, "float32": 4}[storage]
-    read = config.locations * config.channels * element_bytes / count
-    # Where the instruction's own peak was not measured, the machine's product stands for it.
-    peak = peaks.instruction_peaks.get(kernel, peaks.product_rates.get(storage))
-    products = 2 * config.locations**2 * config.channels / peak * 1e6 if peak else None
-    share = "" if products is None else f"{products:.2f} µs, {products / microseconds:.0%}"
-    by_memory = read / peaks.memory_rate * 1e6
-    return [
-        name,
-        str(count),
-        number(microseconds),
-        share,
-        f"{read:,.0f}",
-        f"{by_memory:.2f} µs, {by_memory / microseconds:.0%}",
-    ]
