@@ -1,8 +1,6 @@
 """What scoring a gallery costs on this machine's processor: all that is said of it, measured in one run."""
 
 import argparse
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +8,7 @@ import torch
 
 from benchmarks import maxsim_library
 from benchmarks.gallery_sizes import SIZES, Limits, gallery_size_plots, gallery_size_section, measure_gallery_sizes
-from benchmarks.instruction_peaks import measure_instruction_peaks
+from benchmarks.instruction_peaks import find_compiler, measure_instruction_peaks
 from benchmarks.machine import available_memory_bytes
 from benchmarks.matrix_products import large_product_rates, memory_rate, product_formats
 from benchmarks.maxsim_library import MaxSimCheck
@@ -23,7 +21,7 @@ from benchmarks.pair_costs import (
     pair_cost_section,
 )
 from benchmarks.results_file import Results, Section, table
-from benchmarks.scoring_accuracy import Accuracy, accuracy_section, extract_drawn_crops, measure_accuracy
+from benchmarks.scoring_accuracy import Accuracies, accuracy_section, extract_drawn_crops, measure_accuracy
 from benchmarks.scoring_limits import Peaks, limits_section
 from benchmarks.scoring_targets import targets_section
 from benchmarks.scoring_ways import PUBLISHED, TORCH_INT16, Setup, Way, list_ways, random_setup
@@ -80,8 +78,8 @@ def measure_gallery_scoring(arguments: argparse.Namespace) -> Results:
         costs = [_measure_pairs(config, plan, checks) for config in plan.configs]
         ways = _ways_for_sizes(list_ways(costs[-1].setup, compiles=False))
         sizes = measure_gallery_sizes(costs[-1], ways, plan.counts, plan.sizes, limits)
-        accuracy = _measure_accuracy(checkpoint, plan)
-    products = [f"{PRODUCT}, {storage}" for storage in product_formats()]
+        accuracies = _measure_accuracy(checkpoint, plan)
+    plotted = [PUBLISHED, *(way.name for way in ways), *(f"{PRODUCT}, {storage}" for storage in product_formats())]
     return Results(
         theme="gallery-scoring",
         title="What scoring a gallery costs",
@@ -91,36 +89,51 @@ def measure_gallery_scoring(arguments: argparse.Namespace) -> Results:
         ),
         settings=_describe(plan, limits, arguments.threads),
         sections=[
-            targets_section(costs[0], accuracy.rows),
+            targets_section(costs[0], accuracies),
             *(pair_cost_section(each) for each in costs),
             gallery_size_section(sizes),
             *(limits_section(each, peaks) for each in costs),
-            accuracy_section(accuracy.rows, accuracy.queries, accuracy.detections),
+            accuracy_section(accuracies),
             _maxsim_section(checks),
             correctness_section(costs),
         ],
+        # With one query, and with so many that reading the gallery no longer matters.
         plots=[
             *(plot for count in plan.counts[::2] for plot in gallery_size_plots(sizes, count)),
-            pair_cost_plot(costs[0], [PUBLISHED, *(way.name for way in ways), *products]),
+            pair_cost_plot(costs[0], plotted),
         ],
         means_something=not arguments.short,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Accuracies:
-    rows: Sequence[Accuracy]
-    queries: int
-    detections: int
-
-
 def _plan(arguments: argparse.Namespace, checkpoint: Checkpoint) -> Plan:
     if arguments.short:
-        tiny = ModelConfig(input_height=80, input_width=64, channels=32)  # neither fills a kernel's tiles
-        return Plan([tiny], (1, 4), 12, 2, (8, 24), 20, 10, False, 1000, 64, 2**20)
-    configs = [ModelConfig(), checkpoint.config]
-    compiles = shutil.which(os.environ.get("CXX", "c++")) is not None
-    return Plan(configs, (1, 4, 16, 64), 2048, arguments.repeats, SIZES, 400, 10, compiles, 20_000_000, 4096, 2**30)
+        return Plan(
+            configs=[ModelConfig(input_height=80, input_width=64, channels=32)],  # neither fills a kernel's tiles
+            counts=(1, 4),
+            most_detections=12,
+            repeats=2,
+            sizes=(8, 24),
+            crops=20,
+            searched_every=10,
+            compiles=False,
+            register_rounds=1000,
+            product_size=64,
+            read_bytes=2**20,
+        )
+    return Plan(
+        configs=[ModelConfig(), checkpoint.config],
+        counts=(1, 4, 16, 64),
+        most_detections=2048,
+        repeats=arguments.repeats,
+        sizes=SIZES,
+        crops=400,
+        searched_every=10,
+        compiles=bool(find_compiler()),
+        register_rounds=20_000_000,
+        product_size=4096,
+        read_bytes=2**30,
+    )
 
 
 def _memory_for_galleries(arguments: argparse.Namespace) -> int:
@@ -161,14 +174,11 @@ def _ways_for_sizes(ways: Sequence[Way]) -> Sequence[Way]:
     return chosen
 
 
-def _measure_accuracy(checkpoint: Checkpoint, plan: Plan) -> _Accuracies:
+def _measure_accuracy(checkpoint: Checkpoint, plan: Plan) -> Accuracies:
     setup = Setup.of(checkpoint.config, checkpoint.matcher)
     maps = extract_drawn_crops(checkpoint, plan.crops)
     is_searched = torch.arange(len(maps)) % plan.searched_every == 0
-    queries, gallery = maps[is_searched], maps[~is_searched]
-    return _Accuracies(
-        measure_accuracy(setup, list_ways(setup, compiles=False), queries, gallery), len(queries), len(gallery)
-    )
+    return measure_accuracy(setup, list_ways(setup, compiles=False), maps[is_searched], maps[~is_searched])
 
 
 def _describe(plan: Plan, limits: Limits, threads: int) -> Mapping[str, str]:

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -26,15 +26,21 @@ def measure_instruction_peaks(threads: int, rounds: int) -> Mapping[str, float]:
     For the instruction sets of this processor's native kernels; without a compiler or kernels there are none. AMX is
     not among them: its tiles have to be configured first.
     """
-    library, compiler = installed_library(), shutil.which(os.environ.get("CXX", "c++"))
-    if library is None or compiler is None:
+    library, compiler = installed_library(), find_compiler()
+    if library is None or not compiler:
         return {}
     names = [kernel.name for kernel in library.kernels if kernel.name in _OPERATIONS]
     with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder) / "instruction_peaks.so"
-        subprocess.run([compiler, "-O2", "-shared", "-fPIC", str(_SOURCE), "-o", str(compiled)], check=True)
+        subprocess.run([*compiler, "-O2", "-shared", "-fPIC", str(_SOURCE), "-o", str(compiled)], check=True)
         loops = ctypes.CDLL(str(compiled))
         return {name: _measure(getattr(loops, name), _OPERATIONS[name], threads, rounds) for name in names}
+
+
+def find_compiler() -> Sequence[str]:
+    """The command of this machine's C++ compiler, as CXX says or the usual one; empty where there is none."""
+    command = os.environ.get("CXX", "c++").split()
+    return command if command and shutil.which(command[0]) else []
 
 
 def _measure(loop: "ctypes._NamedFuncPointer", operations: int, threads: int, rounds: int) -> float:

@@ -36,6 +36,15 @@ class Accuracy:
     equal: float
 
 
+@dataclass(frozen=True, slots=True)
+class Accuracies:
+    """Of all ways, over so many queries and detections."""
+
+    rows: Sequence[Accuracy]
+    queries: int
+    detections: int
+
+
 def extract_drawn_crops(model: Checkpoint, count: int) -> Tensor:
     """Maps float32 [count, hw, d] of crops spread evenly over a drawn network's day."""
     network = SyntheticNetwork(_SEED, _PEOPLE, _CAMERAS)
@@ -44,7 +53,7 @@ def extract_drawn_crops(model: Checkpoint, count: int) -> Tensor:
     return torch.cat([position_major(model.extractor(batch)) for batch in pixels.split(_CROPS_PER_BATCH)])
 
 
-def measure_accuracy(setup: Setup, ways: Sequence[Way], queries: Tensor, gallery: Tensor) -> Sequence[Accuracy]:
+def measure_accuracy(setup: Setup, ways: Sequence[Way], queries: Tensor, gallery: Tensor) -> Accuracies:
     """Of every way."""
     exact = score_in_float64(setup, queries, gallery)
     found = []
@@ -54,7 +63,7 @@ def measure_accuracy(setup: Setup, ways: Sequence[Way], queries: Tensor, gallery
         shares = _shared_of_the_best(scores, exact)
         spread = float(errors.square().mean().sqrt()), float(errors.abs().max())
         found.append(Accuracy(way.name, *spread, float(shares.mean()), float((shares == 1).double().mean())))
-    return found
+    return Accuracies(found, len(queries), len(gallery))
 
 
 def score_in_float64(setup: Setup, queries: Tensor, gallery: Tensor) -> Tensor:
@@ -68,16 +77,16 @@ def score_in_float64(setup: Setup, queries: Tensor, gallery: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
-def accuracy_section(accuracies: Sequence[Accuracy], queries: int, detections: int) -> Section:
+def accuracy_section(accuracies: Accuracies) -> Section:
     """A row for each way."""
     rows = [
         [each.way, number(each.root_mean_square), number(each.largest), f"{each.overlap:.2%}", f"{each.equal:.1%}"]
-        for each in accuracies
+        for each in accuracies.rows
     ]
     text = (
-        f"{queries} queries against {detections} detections: crops of a drawn network that nothing was trained on, "
-        "through the shipped checkpoint. Errors beside float64 in the standard deviations of a query's scores over the "
-        "gallery. Where the best are scored again, all other scores are those of int8."
+        f"{accuracies.queries} queries against {accuracies.detections} detections: crops of a drawn network that nothing "
+        "was trained on, through the shipped checkpoint. Errors beside float64 in the standard deviations of a query's "
+        "scores over the gallery. Where the best are scored again, all other scores are those of int8."
     )
     header = ["way", "root mean square error", "largest error", "top-10 overlap", "queries with the same top 10"]
     return Section("Accuracy", f"{text}\n\n{table(header, rows)}")

@@ -1,11 +1,10 @@
 """The project's targets for scoring, as ratios of one run."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.pair_costs import PRODUCT, PairCosts, describe_maps
 from benchmarks.results_file import Section, number, table
-from benchmarks.scoring_accuracy import Accuracy
+from benchmarks.scoring_accuracy import Accuracies
 from benchmarks.scoring_ways import PUBLISHED, RESCORED, TORCH_INT16
 
 _MANY = 4  # queries, from which on a target for many applies
@@ -40,7 +39,7 @@ _NOT_HERE = (
 )
 
 
-def targets_section(costs: PairCosts, accuracies: Sequence[Accuracy]) -> Section:
+def targets_section(costs: PairCosts, accuracies: Accuracies) -> Section:
     """Target, measured, met or missed by how much."""
     rows = [_row(target, costs) for target in _TARGETS]
     rows += [
@@ -50,7 +49,7 @@ def targets_section(costs: PairCosts, accuracies: Sequence[Accuracy]) -> Section
             f"{each.equal:.1%} of the queries",
             "met" if each.equal == 1 else "missed",
         ]
-        for each in accuracies
+        for each in accuracies.rows
         if each.way.endswith(RESCORED)
     ]
     rows += [
