@@ -85,8 +85,8 @@ def accuracy_section(accuracies: Accuracies) -> Section:
     ]
     text = (
         f"{accuracies.queries} queries against {accuracies.detections} detections: crops of a drawn network that "
-        "nothing was trained on, through the shipped checkpoint. Errors beside float64 in the standard deviations of a query's "
-        "scores over the gallery. Where the best are scored again, all other scores are those of int8."
+        "nothing was trained on, through the shipped checkpoint. Errors beside float64 in the standard deviations of a "
+        "query's scores over the gallery. Where the best are scored again, all other scores are those of int8."
     )
     header = ["way", "root mean square error", "largest error", "top-10 overlap", "queries with the same top 10"]
     return Section("Accuracy", f"{text}\n\n{table(header, rows)}")
