@@ -92,7 +92,7 @@ def measure_gallery_scoring(arguments: argparse.Namespace) -> Results:
             targets_section(costs[0], accuracies),
             *(pair_cost_section(each) for each in costs),
             gallery_size_section(sizes),
-            *(limits_section(each, peaks) for each in costs),
+            limits_section(costs, peaks),
             accuracy_section(accuracies),
             _maxsim_section(checks),
             correctness_section(costs),
@@ -195,14 +195,11 @@ def _maxsim_section(checks: Mapping[ModelConfig, Sequence[MaxSimCheck]]) -> Sect
     title = "MaxSim libraries"
     if not checks:
         return Section(title, f"{maxsim_library.LIBRARY} is not installed here: not run.")
+    every = {(check.query_vectors, check.document_vectors): check for one in checks.values() for check in one}
     rows = [
-        [
-            str(check.query_vectors),
-            str(check.document_vectors),
-            f"{check.error:.1e}",
-            "right" if check.is_right else "wrong",
-        ]
-        for config_checks in checks.values()
-        for check in config_checks
+        [*map(str, vectors), f"{check.error:.1e}", "right" if check.is_right else "wrong"]
+        for vectors, check in sorted(every.items())
     ]
-    return Section(title, f"{maxsim_library.EXPLANATION}\n\n{table(['query vectors', 'vectors', 'error', ''], rows)}")
+    return Section(
+        title, f"{maxsim_library.EXPLANATION}\n\n{table(['query vectors', 'document vectors', 'error', ''], rows)}"
+    )

@@ -78,14 +78,14 @@ def measure_gallery_sizes(
             for count, some in affordable.items():
                 _measure(costs, [way for way in some if way.storage in group], drawn[:count], galleries, limits)
             del galleries
-        print(f"{size} detections: measured", flush=True)
+        print(f"{size} detections: done", flush=True)
     return costs
 
 
 def gallery_size_section(costs: SizeCosts) -> Section:
     """Tables of milliseconds a query and microseconds a pair, the bytes of a detection, and what was left out."""
     stored = [[storage, f"{size:,}", f"{size * 1e5 / 2**30:.2f}"] for storage, size in costs.detection_bytes.items()]
-    left_out = "\n".join(f"- {what} {why}" for what, why in costs.left_out.items()) or "- nothing"
+    left_out = "\n".join(f"- {what} {why}" for what, why in sorted(costs.left_out.items())) or "- nothing"
     parts = [
         f"Milliseconds a query, medians, against the number of detections:\n\n{_size_table(costs, is_pair=False)}",
         f"Microseconds a pair:\n\n{_size_table(costs, is_pair=True)}",
@@ -135,10 +135,10 @@ def _points(costs: SizeCosts, name: str, count: int, *, is_pair: bool) -> Iterat
 
 def _is_quick_enough(costs: SizeCosts, way: Way, count: int, size: int, limits: Limits) -> bool:
     """Whether a few repeats fit into a cell's time; else it is left out, here and of all larger galleries."""
-    what = f"{way.name}, {count} queries at once,"
+    what = f"{way.name}, {count} {'query' if count == 1 else 'queries at once'},"
     expected = _expected_seconds(costs, size, count, way.name)
     if expected * (_FEW_REPEATS + 1) > limits.cell_seconds:
-        costs.left_out.setdefault(what, f"from {size:,} detections on: about {expected:.0f} s a call")
+        costs.left_out.setdefault(what, f"from {size:,} detections on: about {number(expected)} s a call")
     return what not in costs.left_out
 
 

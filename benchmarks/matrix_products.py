@@ -6,11 +6,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from benchmarks.scoring_ways import multiplies_bfloat16
+from benchmarks.scoring_ways import multiplies_bfloat16, to_choose_with
 from benchmarks.taking_turns import Work, choose_fastest, time_once
 
 _BLOCKS = (1, 2, 4, 8, 16, 32, 64)
-_DETECTIONS_TO_CHOOSE_WITH = 128
 _MOST_RESULT_BYTES = 2**28
 _TURNS = 5
 
@@ -21,12 +20,12 @@ def product_formats() -> Sequence[str]:
 
 
 def product_at_best(storage: str, queries: Tensor, gallery: Tensor) -> tuple[Work, str]:
-    """All similarities of queries [q, hw, d] and a gallery, in its best block, and which that is.
+    """All similarities of queries [q, hw, d] and a gallery, in its best block, and which that is, queries × detections.
 
     The result of each block is written over that of the one before; nothing else is done. int8 is summed in int32.
     """
     kernels, maps = _as(storage, queries), _as(storage, gallery)
-    some = maps[:_DETECTIONS_TO_CHOOSE_WITH]
+    some = to_choose_with(kernels, maps)
     element_bytes = 2 if storage == "bfloat16" else 4
     works = {
         (together, block): _multiply_blocks(kernels, some, together, block)
@@ -35,8 +34,7 @@ def product_at_best(storage: str, queries: Tensor, gallery: Tensor) -> tuple[Wor
         if block <= len(some) and together * block * queries.shape[1] ** 2 * element_bytes <= _MOST_RESULT_BYTES
     }
     together, block = choose_fastest(works)
-    chosen = f"{together} {'query' if together == 1 else 'queries'} × {block} detections"
-    return _multiply_blocks(kernels, maps, together, block), chosen
+    return _multiply_blocks(kernels, maps, together, block), f"{together} × {block}"
 
 
 def large_product_rate(storage: str, size: int) -> float:

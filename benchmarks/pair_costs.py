@@ -98,7 +98,7 @@ def pair_cost_section(costs: PairCosts) -> Section:
     text = (
         "Medians, in brackets the range of the repeats; × is how many times as fast as the published form's best block."
     )
-    blocks = table(["best block", *(_count_queries(count) for count in counts)], chosen)
+    blocks = table(["best block: queries × detections", *(_count_queries(count) for count in counts)], chosen)
     return Section(f"Cost of a pair, {describe_maps(costs.setup)}", f"{text}\n\n{table(header, rows)}\n\n{blocks}")
 
 

@@ -1,6 +1,6 @@
 """What limits each native kernel: its products and its bytes beside what the machine does at most."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.pair_costs import PairCosts, describe_maps
@@ -26,22 +26,28 @@ class Peaks:
     memory_rate: float
 
 
-def limits_section(costs: PairCosts, peaks: Peaks) -> Section:
-    """A row for each kernel and format with the fewest queries at once, and one with the most."""
+def limits_section(all_costs: Sequence[PairCosts], peaks: Peaks) -> Section:
+    """For each geometry, a row for each kernel and format with the fewest queries at once and one with the most."""
+    text = (
+        "A detection's bytes are read once for all queries. Shown is how long a pair's products, and its bytes, would "
+        "take at the machine's peak, and that as a share of the measured time; for AMX the peak is the rate of the "
+        "machine's own product. What is left is maxima, conversion and waiting."
+    )
+    return Section(
+        "What limits", "\n\n".join([text, _peak_table(peaks), *(_limits(costs, peaks) for costs in all_costs)])
+    )
+
+
+def _limits(costs: PairCosts, peaks: Peaks) -> str:
     one, many = min(costs.microseconds), max(costs.microseconds)
     kernels = [name for name in costs.microseconds[one] if name.startswith("native") and not name.endswith(RESCORED)]
     rows = [_row(costs, peaks, name, count) for name in kernels for count in (one, many)]
-    locations = costs.setup.config.locations
     text = (
         f"A pair of {describe_maps(costs.setup)} takes {_operations(costs.setup.config):,} operations (products and "
-        f"sums) and two maxima of each of its {locations**2:,} similarities; a detection's bytes are read once for all "
-        "queries. Shown is how long either would take at the machine's peak, and that as a share of the measured time; "
-        "for AMX the peak is the rate of the machine's own product. What is left is maxima, conversion and waiting."
+        f"sums) and two maxima of each of its {costs.setup.config.locations**2:,} similarities:"
     )
     header = ["kernel", "queries", "µs a pair", "its products at the peak", "bytes a pair", "its bytes at the peak"]
-    return Section(
-        f"What limits, {describe_maps(costs.setup)}", f"{text}\n\n{_peak_table(peaks)}\n\n{table(header, rows)}"
-    )
+    return f"{text}\n\n{table(header, rows)}"
 
 
 def _peak_table(peaks: Peaks) -> str:

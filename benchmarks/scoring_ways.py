@@ -25,7 +25,7 @@ RESCORED = "best 20 rescored"
 _DEFAULT_BLOCK = 128  # gallery batch of the authors' evaluation
 _BLOCKS = (1, 2, 4, 8, 16, 32, 64, 128)
 _MOST_PAIRS_OF_A_BLOCK = 256  # larger ones are never the best: their similarities leave all caches
-_DETECTIONS_TO_CHOOSE_WITH = 128
+_PAIRS_TO_CHOOSE_WITH, _LEAST_TO_CHOOSE_WITH = 2048, 32
 _COMPILED_BLOCK = 16
 _MOST_CHECKED = 256
 _RESCORED = 20
@@ -133,8 +133,8 @@ def multiplies_bfloat16() -> bool:
 
 
 def published_at_best(setup: Setup, queries: Tensor, gallery: Tensor) -> tuple[Way, str]:
-    """The published form with the block that is the fastest for these queries, and which that is."""
-    some = gallery[:_DETECTIONS_TO_CHOOSE_WITH]
+    """The published form in its fastest block for these queries, and which that is: queries × detections."""
+    some = to_choose_with(queries, gallery)
     works = {
         (together, block): partial(_score_as_published, setup, together, block, queries, some)
         for together in sorted({1, len(queries)})
@@ -142,8 +142,13 @@ def published_at_best(setup: Setup, queries: Tensor, gallery: Tensor) -> tuple[W
         if together * block <= _MOST_PAIRS_OF_A_BLOCK and block <= len(some)
     }
     together, block = choose_fastest(works)
-    chosen = f"{together} {'query' if together == 1 else 'queries'} × {block} detections"
-    return Way(PUBLISHED, "float32", _FLOAT32_ERROR, partial(_score_as_published, setup, together, block)), chosen
+    best = partial(_score_as_published, setup, together, block)
+    return Way(PUBLISHED, "float32", _FLOAT32_ERROR, best), f"{together} × {block}"
+
+
+def to_choose_with(queries: Tensor, gallery: Tensor) -> Tensor:
+    """As much of a gallery as it takes to tell which block is the best."""
+    return gallery[: max(_LEAST_TO_CHOOSE_WITH, _PAIRS_TO_CHOOSE_WITH // len(queries))]
 
 
 def check(setup: Setup, way: Way, queries: Maps, gallery: Maps) -> float:
