@@ -50,7 +50,10 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="default all cores")
     parser.add_argument("--repeats", type=int, default=7, help="of which the median is shown (default 7)")
     parser.add_argument(
-        "--budget-minutes", type=float, default=20, help="what takes longer is left out by name (default 20)"
+        "--budget-minutes",
+        type=float,
+        default=20,
+        help="for all: a hundredth of it for one way at one gallery size; larger ones are left out by name",
     )
     parser.add_argument("--memory-gib", type=float, default=10, help="for galleries (default 10)")
     return parser.parse_args()
