@@ -17,7 +17,7 @@ MAXSIM_ONE, MAXSIM_BOTH = "maxsim-cpu, one direction", "maxsim-cpu, both directi
 
 # Fewer detections where there are more queries, so that the published form takes seconds and not minutes; not so few
 # that they all stay in a core's cache.
-_PAIRS, _LEAST_DETECTIONS = 2048, 256
+_PAIRS, _LEAST_DETECTIONS = 2048, 128
 _MAXSIM_DETECTIONS = 64  # it takes many times as long, and no less for a pair of a larger gallery
 
 
