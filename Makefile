@@ -4,7 +4,7 @@
 #   make test VENV=/tmp/environment         another place than .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check environment clean
+.PHONY: help demo test bench soak check environment clean
 # A recipe that fails or is interrupted leaves no half-made target behind.
 .DELETE_ON_ERROR:
 
@@ -19,6 +19,7 @@ BEGUN := $(VENV)/.begun-by-make
 help:
 	@echo "make demo    start the service, search a synthetic camera network, stay up until Ctrl-C (ARGS=--once ends by itself)"
 	@echo "make test    run the tests (ARGS=... goes to pytest)"
+	@echo "make bench   measure, and write benchmarks/results/THEME_HARDWARE_DATE.md with plots (ARGS=--short takes seconds; ARGS=--help)"
 	@echo "make soak    run the trials that take hours (QACONV_TRIAL_OPERATIONS, _KILLS, _IMAGES, _COPIES and _SEED shape them)"
 	@echo "make check   run ruff, mypy and the import rules"
 	@echo "make clean   remove the environment and the caches; records are kept"
@@ -28,6 +29,10 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+# Wants a machine that does nothing else, for some 20 minutes a theme.
+bench: $(INSTALLED)
+	$(VENV)/bin/python -m benchmarks $(ARGS)
 
 # Hours: a hundred thousand operations, five hundred kills, losses of power; then what hostile clients send, and overload.
 soak: export QACONV_TRIAL_SECONDS ?= 600

@@ -1,191 +1,205 @@
-"""What scoring one query against one detection costs: the published form, torch's product alone, and the scorers.
-
-`python benchmarks/gallery_scoring.py`: prints a table in microseconds for each pair, the median of several repeats, in
-brackets their range, and how many times as fast as the published form that is. The published form is measured with the
-block size that is best for it here. All ways take turns within every repeat, so that a machine that slows down slows
-all of them.
-"""
+"""What scoring a gallery costs on this machine's processor: all that is said of it, measured in one run."""
 
 import argparse
-import platform
-import statistics
-import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from torch import Tensor
 
-# A script has its own folder on the path, not the repository's.
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
+from benchmarks import maxsim_library
+from benchmarks.gallery_sizes import SIZES, Limits, gallery_size_plots, gallery_size_section, measure_gallery_sizes
+from benchmarks.instruction_peaks import find_compiler, measure_instruction_peaks
+from benchmarks.machine import available_memory_bytes
+from benchmarks.matrix_products import large_product_rates, memory_rate, product_formats
+from benchmarks.maxsim_library import MaxSimCheck
+from benchmarks.pair_costs import (
+    PRODUCT,
+    PairCosts,
+    correctness_section,
+    measure_pair_costs,
+    pair_cost_plot,
+    pair_cost_section,
+)
+from benchmarks.results_file import Results, Section, table
+from benchmarks.scoring_accuracy import Accuracies, accuracy_section, extract_drawn_crops, measure_accuracy
+from benchmarks.scoring_limits import Peaks, limits_section
+from benchmarks.scoring_targets import targets_section
+from benchmarks.scoring_ways import PUBLISHED, TORCH_INT16, Setup, Way, list_ways, random_setup
+from model.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint_path
 from model.config import ModelConfig
-from model.gallery_scoring import BlockedScorer, Float32ReferenceScorer, NativeScorer, installed_library
-from model.gallery_scoring.int8_maps import quantise
-from model.gallery_scoring.interface import FoldedMatcher
-from model.gallery_scoring.native_library import NativeLibrary
-from model.gallery_scoring.precision import choose_precision
-from model.query_adaptive_convolution import QueryAdaptiveConvolution
 
-_PUBLISHED_BLOCKS = (4, 8, 16, 32, 64, 128)  # the last is the gallery and query batch of the authors' evaluation
-_PUBLISHED = "published form"
-_PRODUCT_BLOCK = 16  # maps; its result stays in the second-level cache
-
-Score = Callable[[], object]
+_FORMATS_OF_SIZES = ("int8", "bfloat16", "float16")
+# One of so many cells of the gallery sizes; all of them then take about half of the budget.
+_CELLS_OF_BUDGET = 100
+_SHARE_OF_AVAILABLE_MEMORY = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Maps:
-    """Random unit vectors [n, hw, d]: the queries, and the gallery."""
+class Plan:
+    """How much is measured.
 
-    queries: Tensor
-    gallery: Tensor
+    Attributes:
+        counts: of queries at once.
+        most_detections: where the gallery's size is not what is asked.
+        register_rounds: of the loops that measure instructions.
+        product_size: rows and columns of the large matrices.
+        read_bytes: to measure memory with.
+        searched_every: so many crops are searched for among the others once.
+    """
+
+    configs: Sequence[ModelConfig]
+    counts: Sequence[int]
+    most_detections: int
+    repeats: int
+    sizes: Sequence[int]
+    crops: int
+    searched_every: int
+    compiles: bool
+    register_rounds: int
+    product_size: int
+    read_bytes: int
 
 
-def main() -> None:
-    """Measures and prints."""
-    arguments = _parse_arguments()
+def measure_gallery_scoring(arguments: argparse.Namespace) -> Results:
+    """Measures all of it; the short form the same with tiny sizes, without torch.compile.
+
+    Raises:
+        SystemExit: a way's scores are wrong.
+    """
+    torch.manual_seed(0)
     torch.set_num_threads(arguments.threads)
-    config = ModelConfig(input_height=16 * arguments.height, input_width=16 * arguments.width)
-    print(_describe_machine(arguments.device))
-    print(f"maps {config.channels}×{config.map_height}×{config.map_width}, {arguments.pairs} pairs, ", end="")
-    print(f"{arguments.repeats} repeats; µs for a query and a detection, × the published form\n")
-    for count in arguments.queries:
-        times = _measure(_list_ways(config, count, arguments), arguments)
-        base = statistics.median(next(times[way] for way in times if way.startswith(_PUBLISHED)))
-        print(f"| {count} queries | µs | × |\n| --- | --- | --- |")
-        for way, microseconds in times.items():
-            print(f"| {way} | {_format(microseconds)} | {base / statistics.median(microseconds):.2f} |")
-        print(flush=True)
-
-
-def _parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--pairs", type=int, default=1024, help="of a query and a detection (default 1024)")
-    parser.add_argument("--queries", type=int, nargs="+", default=[1, 4, 16], help="queries at once (default 1 4 16)")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="on a CPU (default all cores)")
-    parser.add_argument("--repeats", type=int, default=7, help="of which the median is printed (default 7)")
-    parser.add_argument("--height", type=int, default=24, help="of a map, in locations (default 24)")
-    parser.add_argument("--width", type=int, default=8, help="of a map, in locations (default 8)")
-    parser.add_argument(
-        "--processor-time", action="store_true", help="of this process instead of the clock, where others compute too"
+    maxsim_library.set_threads(arguments.threads)
+    checkpoint = load_checkpoint(shipped_checkpoint_path())
+    plan = _plan(arguments, checkpoint)
+    limits = Limits(_memory_for_galleries(arguments), arguments.budget_minutes * 60 / _CELLS_OF_BUDGET, plan.repeats)
+    with torch.inference_mode():
+        peaks = _measure_peaks(plan, arguments.threads)
+        checks = _check_maxsim(plan)
+        costs = [_measure_pairs(config, plan, checks) for config in plan.configs]
+        ways = _ways_for_sizes(list_ways(costs[-1].setup, compiles=False))
+        sizes = measure_gallery_sizes(costs[-1], ways, plan.counts, plan.sizes, limits)
+        accuracies = _measure_accuracy(checkpoint, plan)
+    plotted = [PUBLISHED, *(way.name for way in ways), *(f"{PRODUCT}, {storage}" for storage in product_formats())]
+    return Results(
+        theme="gallery-scoring",
+        title="What scoring a gallery costs",
+        introduction=(
+            "Every query is scored against every detection. All ways take turns within every repeat, so that what "
+            "slows the machine slows all of them; figures are medians, in brackets the range of the repeats."
+        ),
+        settings=_describe(plan, limits, arguments.threads),
+        sections=[
+            targets_section(costs[0], accuracies),
+            *(pair_cost_section(each) for each in costs),
+            gallery_size_section(sizes),
+            limits_section(costs, peaks),
+            accuracy_section(accuracies),
+            _maxsim_section(checks),
+            correctness_section(costs),
+        ],
+        # With one query, and with so many that reading the gallery no longer matters.
+        plots=[
+            *(plot for count in plan.counts[::2] for plot in gallery_size_plots(sizes, count)),
+            pair_cost_plot(costs[0], plotted),
+        ],
+        means_something=not arguments.short,
     )
-    return parser.parse_args()
 
 
-def _list_ways(config: ModelConfig, count: int, arguments: argparse.Namespace) -> Mapping[str, Score]:
-    """The ways to score `count` queries, each with its own form of the same maps, by their names."""
-    device = arguments.device
-    matcher = QueryAdaptiveConvolution(config).eval().to(device)
-    folded = FoldedMatcher.of(matcher, config, device)
-    maps = _draw(config, count, max(1, arguments.pairs // count), device)
-    block = min(_PUBLISHED_BLOCKS, key=lambda size: _time(_published_form(matcher, maps, size), arguments))
-    ways = {
-        f"{_PUBLISHED}, blocks of {block}": _published_form(matcher, maps, block),
-        "float32 reference": _bind(Float32ReferenceScorer(folded).score, maps, torch.float32),
-        "bfloat16 product alone": _product(maps, torch.bfloat16),
+def _plan(arguments: argparse.Namespace, checkpoint: Checkpoint) -> Plan:
+    if arguments.short:
+        return Plan(
+            configs=[ModelConfig(input_height=80, input_width=64, channels=32)],  # neither fills a kernel's tiles
+            counts=(1, 4),
+            most_detections=12,
+            repeats=2,
+            sizes=(8, 24),
+            crops=20,
+            searched_every=10,
+            compiles=False,
+            register_rounds=1000,
+            product_size=64,
+            read_bytes=2**20,
+        )
+    return Plan(
+        configs=[ModelConfig(), checkpoint.config],
+        counts=(1, 4, 16, 64),
+        most_detections=2048,
+        repeats=arguments.repeats,
+        sizes=SIZES,
+        crops=400,
+        searched_every=10,
+        compiles=bool(find_compiler()),
+        register_rounds=20_000_000,
+        product_size=4096,
+        read_bytes=2**30,
+    )
+
+
+def _memory_for_galleries(arguments: argparse.Namespace) -> int:
+    return min(int(arguments.memory_gib * 2**30), int(_SHARE_OF_AVAILABLE_MEMORY * available_memory_bytes()))
+
+
+def _measure_peaks(plan: Plan, threads: int) -> Peaks:
+    instructions = measure_instruction_peaks(threads, plan.register_rounds)
+    return Peaks(instructions, large_product_rates(plan.product_size), memory_rate(plan.read_bytes))
+
+
+def _check_maxsim(plan: Plan) -> Mapping[ModelConfig, Sequence[MaxSimCheck]]:
+    if not maxsim_library.is_installed():
+        return {}
+    return {config: maxsim_library.check_maxsim(config.locations, config.channels) for config in plan.configs}
+
+
+def _measure_pairs(config: ModelConfig, plan: Plan, checks: Mapping[ModelConfig, Sequence[MaxSimCheck]]) -> PairCosts:
+    setup = random_setup(config)
+    is_right = config in checks and all(
+        check.is_right for check in checks[config] if check.query_vectors <= maxsim_library.PART
+    )
+    return measure_pair_costs(
+        setup,
+        list_ways(setup, plan.compiles),
+        plan.counts,
+        plan.repeats,
+        most=plan.most_detections,
+        times_maxsim=is_right,
+    )
+
+
+def _ways_for_sizes(ways: Sequence[Way]) -> Sequence[Way]:
+    """Torch alone, and the fastest native kernel of every format, which comes first."""
+    chosen = [way for way in ways if way.name == TORCH_INT16]
+    for storage in _FORMATS_OF_SIZES:
+        chosen += [way for way in ways if way.name.startswith("native") and way.storage == storage][:1]
+    return chosen
+
+
+def _measure_accuracy(checkpoint: Checkpoint, plan: Plan) -> Accuracies:
+    setup = Setup.of(checkpoint.config, checkpoint.matcher)
+    maps = extract_drawn_crops(checkpoint, plan.crops)
+    is_searched = torch.arange(len(maps)) % plan.searched_every == 0
+    return measure_accuracy(setup, list_ways(setup, compiles=False), maps[is_searched], maps[~is_searched])
+
+
+def _describe(plan: Plan, limits: Limits, threads: int) -> Mapping[str, str]:
+    return {
+        "threads": str(threads),
+        "repeats": f"{plan.repeats}, fewer where a gallery takes long",
+        "time of one way at one gallery size": f"at most {limits.cell_seconds:.0f} s in all",
+        "memory for galleries": f"{limits.memory_bytes / 2**30:.1f} GiB",
+        "torch.compile": "compiled" if plan.compiles else "not run: the short form, or no C++ compiler",
     }
-    formats = [choose_precision(device, "float32"), choose_precision(device), choose_precision(device, "bfloat16")]
-    for format in formats:
-        name = f"torch, {_name(format.storage)}"
-        if format.compute != format.storage:
-            name += f" as {_name(format.compute)}"
-        ways[name] = _bind(BlockedScorer(folded, format.compute).score, maps, format.storage)
-    library = installed_library()
-    return ways if library is None or device != "cpu" else ways | _native_ways(library, folded, maps)
 
 
-def _native_ways(library: NativeLibrary, matcher: FoldedMatcher, maps: Maps) -> dict[str, Score]:
-    """Every kernel that runs here, with the format that is its own, and float16 as the service stores it."""
-    ways: dict[str, Score] = {}
-    for kernel in library.kernels:
-        scorer = NativeScorer(matcher, library, kernel.name)
-        if kernel.name.endswith(("int8", "vnni")):
-            queries, gallery = quantise(maps.queries), quantise(maps.gallery)
-            ways[f"native {kernel.name}, int8"] = lambda s=scorer, q=queries, g=gallery: s.score_int8(q, g)
-        elif kernel.name.endswith("bf16"):
-            ways[f"native {kernel.name}, bfloat16"] = _bind(scorer.score, maps, torch.bfloat16)
-        else:
-            for dtype in (torch.float32, torch.float16):
-                ways[f"native {kernel.name}, {_name(dtype)}"] = _bind(scorer.score, maps, dtype)
-    return ways
-
-
-def _bind(score: Callable[[Tensor, Tensor], Tensor], maps: Maps, dtype: torch.dtype) -> Score:
-    queries, gallery = maps.queries.to(dtype), maps.gallery.to(dtype)
-    return lambda: score(queries, gallery)
-
-
-def _published_form(matcher: QueryAdaptiveConvolution, maps: Maps, block_size: int) -> Score:
-    """As the authors' evaluation computes it: all similarities of a block of maps, two `max`, an unfolded head."""
-
-    def score_block(block: Tensor) -> Tensor:
-        similarities = torch.einsum("qsc,grc->qgrs", maps.queries, block)
-        logits: Tensor = matcher.head(similarities.max(dim=2)[0], similarities.max(dim=3)[0])
-        return logits
-
-    return lambda: torch.cat([score_block(block) for block in maps.gallery.split(block_size)], dim=1)
-
-
-def _product(maps: Maps, dtype: torch.dtype) -> Score:
-    """The matrix products that any way has to compute, and nothing else: written out block by block, and forgotten."""
-    kernels = maps.queries.to(dtype).flatten(0, 1).T
-    blocks = [
-        block.flatten(0, 1) for block in maps.gallery.to(dtype).split(max(1, _PRODUCT_BLOCK // len(maps.queries)))
+def _maxsim_section(checks: Mapping[ModelConfig, Sequence[MaxSimCheck]]) -> Section:
+    title = "MaxSim libraries"
+    if not checks:
+        return Section(title, f"{maxsim_library.LIBRARY} is not installed here: not run.")
+    every = {(check.query_vectors, check.document_vectors): check for one in checks.values() for check in one}
+    rows = [
+        [*map(str, vectors), f"{check.error:.1e}", "right" if check.is_right else "wrong"]
+        for vectors, check in sorted(every.items())
     ]
-
-    def multiply() -> None:
-        for block in blocks:
-            torch.mm(block, kernels)
-
-    return multiply
-
-
-def _draw(config: ModelConfig, queries: int, detections: int, device: str) -> Maps:
-    maps = torch.nn.functional.normalize(torch.randn(queries + detections, config.locations, config.channels), dim=-1)
-    return Maps(maps[:queries].to(device), maps[queries:].clone().to(device))
-
-
-@torch.inference_mode()
-def _measure(ways: Mapping[str, Score], arguments: argparse.Namespace) -> Mapping[str, Sequence[float]]:
-    times: dict[str, list[float]] = {way: [] for way in ways}
-    for repeat in range(-1, arguments.repeats):  # the first only warms up
-        for way, score in ways.items():
-            seconds = _time(score, arguments)
-            if repeat >= 0:
-                times[way].append(seconds * 1e6 / arguments.pairs)
-    return times
-
-
-@torch.inference_mode()
-def _time(score: Score, arguments: argparse.Namespace) -> float:
-    clock = time.process_time if arguments.processor_time else time.perf_counter
-    started = clock()
-    score()
-    if arguments.device == "cuda":
-        torch.cuda.synchronize()
-    return clock() - started
-
-
-def _format(microseconds: Sequence[float]) -> str:
-    return f"{statistics.median(microseconds):.1f} ({min(microseconds):.1f} to {max(microseconds):.1f})"
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
-def _describe_machine(device: str) -> str:
-    cpu_info = Path("/proc/cpuinfo")
-    lines = cpu_info.read_text().splitlines() if cpu_info.exists() else []
-    processor = next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), platform.processor())
-    hardware = torch.cuda.get_device_name() if device == "cuda" else f"{processor}, {torch.get_num_threads()} threads"
-    instructions = f", {torch.backends.cpu.get_cpu_capability()}" if device == "cpu" else ""
-    return f"{device}: {hardware}{instructions}; torch {torch.__version__}, Python {platform.python_version()}"
-
-
-if __name__ == "__main__":
-    main()
+    return Section(
+        title, f"{maxsim_library.EXPLANATION}\n\n{table(['query vectors', 'document vectors', 'error', ''], rows)}"
+    )
