@@ -74,8 +74,6 @@ async def search_gallery(components: Components, query: SearchQuery) -> SearchRe
     ranking = await asyncio.to_thread(_rank, scored, reranked, lifted, query)
     with timing.stage("locate"):
         matches = await _describe_matches(components, query, feature_map, scored, ranking)
-    # Nearby persons and matches that an emptied Redis lacks would be missing without a word.
-    await components.index.require_in_step()
     _count(components, reason)
     return SearchResult(
         query=seen,
@@ -183,7 +181,7 @@ async def _describe_matches(
     """
     detection_ids = [str(scored.detection_ids[place]) for place in ranking.best]
     metadata, pairs = await asyncio.gather(
-        components.index.get(detection_ids),
+        _read_last_from_redis(components, detection_ids),
         _match_again(components, feature_map, detection_ids) if query.num_correspondences else _none(detection_ids),
     )
     found = [
@@ -232,6 +230,19 @@ async def _match_again(
     matched = await components.worker.run_accepted(components.operations.match, job)
     pairs = iter(matched)
     return [None if gallery_map is None else next(pairs) for gallery_map in stored]
+
+
+async def _read_last_from_redis(
+    components: Components, detection_ids: Sequence[str]
+) -> list[DetectionMetadata | None]:
+    """Metadata; and then, after everything else that a search reads there, whether Redis is in step with the disk.
+
+    Nearby persons and matches that an emptied Redis lacks would be missing without a word. It is asked while the device
+    matches again.
+    """
+    metadata = await components.index.get(detection_ids)
+    await components.index.require_in_step()
+    return metadata
 
 
 async def _none(detection_ids: Sequence[str]) -> list[MatchedPair | None]:
