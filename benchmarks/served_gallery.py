@@ -95,7 +95,7 @@ def gallery_records(crops: Sequence[DrawnCrop], count: int, fingerprint: str) ->
         crop = crops[number % len(crops)]
         feature_map = crop.feature_map
         if number >= len(crops):
-            other = crops[int(random.integers(len(crops)))]
+            other = crops[(number + int(random.integers(1, len(crops)))) % len(crops)]
             feature_map = _blend(feature_map, other.feature_map, random.uniform(_MIN_BLEND, _MAX_BLEND))
         yield DetectionRecord(_describe(number, crop, fingerprint), feature_map, crop.content)
 

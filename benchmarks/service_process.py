@@ -49,6 +49,11 @@ class ServiceProcess:
         others = sum(child.memory_info().rss for child in service.children(recursive=True))
         return Memory(resident.rss - resident.shared, resident.shared, others)
 
+    def processor_seconds(self) -> float:
+        """That the service itself has used so far, on all cores."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
     def gallery_bytes(self) -> int:
         """What the maps of its detections take of the device's memory."""
         gallery = httpx.get(f"{self.url}/v1/gallery", timeout=60).raise_for_status().json()

@@ -23,6 +23,7 @@ _MIB = 2**20
 @dataclass(frozen=True, slots=True)
 class _Start:
     seconds: float
+    processor_seconds: float
     memory: Memory
     gallery_bytes: int
     disk_bytes: int
@@ -41,7 +42,8 @@ def _start(data_dir: Path, capacity: int) -> _Start:
     disk_bytes = sum(path.stat().st_blocks * 512 for path in (data_dir / "records").glob("*.mdb"))
     with serve(data_dir, gallery_capacity=capacity) as service:
         print(f"{data_dir.name}: ready after {service.start_seconds:.1f} s", flush=True)
-        return _Start(service.start_seconds, service.memory(), service.gallery_bytes(), disk_bytes)
+        used = service.processor_seconds()
+        return _Start(service.start_seconds, used, service.memory(), service.gallery_bytes(), disk_bytes)
 
 
 def _section(starts: Mapping[int, _Start]) -> Section:
@@ -50,6 +52,7 @@ def _section(starts: Mapping[int, _Start]) -> Section:
         [
             f"{size:,}",
             number(start.seconds),
+            number(start.processor_seconds),
             "" if not size else number((start.seconds - empty.seconds) / size * 1e5),
             *(number(value / _MIB) for value in (start.gallery_bytes, *_beyond(start), start.disk_bytes)),
         ]
@@ -66,7 +69,7 @@ def _section(starts: Mapping[int, _Start]) -> Section:
             "From the start of the process until `/readyz` is 200: imports, the model, the survey of the disk, Redis "
             "from the disk, the device from the disk. Seconds a 100,000 detections are beyond the empty gallery's; of "
             "smaller galleries they are extrapolated. Memory is resident, MiB, without the pages of the records' file.",
-            table(["detections", "seconds", "seconds a 100,000", *where], rows),
+            table(["detections", "seconds", "processor seconds", "seconds a 100,000", *where], rows),
             "Bytes a detection, beyond the empty gallery's:",
             table(["detections", *where], per_detection),
         )

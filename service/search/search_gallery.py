@@ -232,9 +232,7 @@ async def _match_again(
     return [None if gallery_map is None else next(pairs) for gallery_map in stored]
 
 
-async def _read_last_from_redis(
-    components: Components, detection_ids: Sequence[str]
-) -> list[DetectionMetadata | None]:
+async def _read_last_from_redis(components: Components, detection_ids: Sequence[str]) -> list[DetectionMetadata | None]:
     """Metadata; and then, after everything else that a search reads there, whether Redis is in step with the disk.
 
     Nearby persons and matches that an emptied Redis lacks would be missing without a word. It is asked while the device
