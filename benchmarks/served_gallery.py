@@ -48,9 +48,9 @@ class DrawnCrop:
     feature_map: npt.NDArray[np.float16]
 
 
-def load_shipped() -> Checkpoint:
-    """The shipped model, for extraction."""
-    checkpoint = load_checkpoint(shipped_checkpoint_path())
+def load_network(path: Path | None = None) -> Checkpoint:
+    """A checkpoint for extraction; without a path the shipped one."""
+    checkpoint = load_checkpoint(path or shipped_checkpoint_path())
     checkpoint.extractor.eval().to(memory_format=torch.channels_last)
     return checkpoint
 

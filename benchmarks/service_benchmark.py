@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.machine import hardware_name
 from benchmarks.results_file import RESULTS_FOLDER, Plot, Results, Section, write_results
-from benchmarks.served_gallery import DrawnCrop, draw_crops, fill_data_directory, gallery_records, load_shipped
+from benchmarks.served_gallery import DrawnCrop, draw_crops, fill_data_directory, gallery_records, load_network
 from model.checkpoint import Checkpoint
 
 _CROPS_EACH = 3  # two stored, one to search with
@@ -55,7 +55,7 @@ def run_benchmark(theme: str, title: str, introduction: str, measures: Sequence[
     """Reads the command line, measures and writes the results file, whose path it prints and returns."""
     arguments = _parse_arguments(introduction)
     people = 8 if arguments.short else arguments.people
-    checkpoint = load_shipped()
+    checkpoint = load_network()
     print(f"drawing {people * _CROPS_EACH} crops", flush=True)
     crops = draw_crops(checkpoint, people, _CROPS_EACH)
     stored = [crop for number, crop in enumerate(crops) if number % _CROPS_EACH != _CROPS_EACH - 1]

@@ -6,7 +6,6 @@ clients; an ingest is answered when it is on the disk, in Redis and on the devic
 
 import itertools
 import json
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.results_file import Section, Spread, table
-from benchmarks.served_gallery import DrawnCrop, camera_of, describe_moment, load_shipped
+from benchmarks.served_gallery import DrawnCrop, camera_of, describe_moment, load_network
 from benchmarks.service_benchmark import Measured, ServiceSetup, run_benchmark
 from benchmarks.service_clients import PreparedRequest, prepare, send_all
 from benchmarks.service_process import ServiceProcess, serve
@@ -63,8 +62,8 @@ def _extractions(setup: ServiceSetup, count: int) -> Mapping[str, Work]:
     batches = [crops[start : start + _EXTRACTED_TOGETHER] for start in range(0, count, _EXTRACTED_TOGETHER)]
     stacked = [torch.stack(batch) for batch in batches]
     assert stacked[0].shape[1:] == (3, config.input_height, config.input_width)
-    network = load_shipped().extractor.to(memory_format=torch.contiguous_format)
-    extraction = FeatureExtraction(load_shipped().extractor, torch.device("cpu"))
+    network = load_network().extractor.to(memory_format=torch.contiguous_format)
+    extraction = FeatureExtraction(load_network().extractor, torch.device("cpu"))
 
     def extract_alone() -> None:
         with torch.inference_mode():
@@ -116,11 +115,11 @@ def _batches(setup: ServiceSetup, numbers: Iterator[int], size: int) -> Iterator
 
 
 def _section(rates: Mapping[str, Sequence[float]], count: int, batch: int) -> Section:
-    base = statistics.median(rates[_EXTRACTION])
-    rows = [[name, str(Spread.of(some)), f"{statistics.median(some) / base:.2f}"] for name, some in rates.items()]
+    rows = [[name, str(Spread.of(some)), str(_ratio(some, rates[_EXTRACTION]))] for name, some in rates.items()]
     text = "\n\n".join(
         (
-            f"{count} crops of each way in each of {len(rates[_NETWORK])} repeats, medians and their range; "
+            f"{count} crops of each way in each of {len(rates[_NETWORK])} repeats, medians and their "
+            f"range, the ratios within each repeat; "
             f"extraction in batches of {_EXTRACTED_TOGETHER}, a batch call with up to {batch} crops. Extraction alone "
             "has its crops decoded and resized beforehand; an ingest receives, decodes, extracts and writes. "
             "Targets: the service's extraction not slower than the network alone; the batch call at least 0.8 of "
@@ -129,6 +128,11 @@ def _section(rates: Mapping[str, Sequence[float]], count: int, batch: int) -> Se
         )
     )
     return Section("Ingest", text)
+
+
+def _ratio(rates: Sequence[float], bases: Sequence[float]) -> Spread:
+    """Within each repeat, for a machine that slows down slows both."""
+    return Spread.of([rate / base for rate, base in zip(rates, bases, strict=True)])
 
 
 if __name__ == "__main__":
