@@ -2,31 +2,31 @@
 
 `python benchmarks/search_cost.py`: prints the first lifted search, then the median of several repeats and in brackets
 their range, without lifting, re-ranked, with lifting, and with it after new detections arrived. They take turns within
-every repeat, so that a machine that slows down slows all of them. A service in this process, on a gallery of made-up
-feature maps; every search posts another crop.
+every repeat, so that a machine that slows down slows all of them. A service in this process, on a gallery of drawn
+crops' maps (`served_gallery`); every search posts another crop, of which other renderings are in the gallery.
 """
 
 import argparse
 import asyncio
-import io
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
+from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 
 # A script has its own folder on the path, not the repository's.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.served_gallery import DrawnCrop, draw_crops, gallery_records, load_network
 from model.temporal_lifting import LiftingParameters
 from service.components import Components, open_components
 from service.observability.stage_timing import Timing
-from service.records import CandidateFilter, DetectionMetadata, DetectionRecord
+from service.records import CandidateFilter, DetectionRecord
 from service.recover_gallery import recover_gallery
 from service.search.search_gallery import search_gallery
 from service.search.search_records import SearchQuery, SearchResult, TemporalLifting
@@ -34,6 +34,7 @@ from service.settings import Settings
 
 _START_US = 1_790_000_000_000_000
 _CAMERAS = 8
+_CROPS_EACH = 3  # one to search with, two stored
 _WRITES_TOGETHER = 64
 # What the searches of a repeat are called, whether they are lifted, and whether re-ranked.
 _SEARCHES: dict[str, tuple[TemporalLifting, bool]] = {
@@ -62,6 +63,7 @@ def main() -> None:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--gallery", type=int, default=5000, help="detections")
+    parser.add_argument("--people", type=int, default=100, help="who are drawn")
     parser.add_argument("--nearby", type=int, default=64, help="persons near each query, at most 64")
     parser.add_argument("--arrivals", type=int, default=16, help="detections that arrive before some of the searches")
     parser.add_argument("--repeats", type=int, default=7)
@@ -73,24 +75,28 @@ def _parse_arguments() -> argparse.Namespace:
 
 
 async def _measure(settings: Settings, arguments: argparse.Namespace) -> None:
+    people = max(arguments.people, arguments.repeats + 1)
+    crops = draw_crops(load_network(arguments.checkpoint), people, _CROPS_EACH)
+    asked = crops[::_CROPS_EACH]
+    stored = [crop for number, crop in enumerate(crops) if number % _CROPS_EACH]
     async with open_components(settings) as components:
         await recover_gallery(components)
-        await _store(components, range(arguments.gallery), arguments.nearby)
-        query = _query(0)
+        records = _records(stored, components.fingerprint, arguments)
+        await _store(components, records, arguments.gallery)
+        query = _query(asked[0], 0)
         print(f"{arguments.gallery} detections, {arguments.nearby} near the query, {arguments.repeats} repeats; ms\n")
         await _search(components, query, "off", is_reranked=True)  # warm
         first, result = await _search(components, query, "on", is_reranked=False)
         assert len(result.lifting.nearby) == arguments.nearby
         times: dict[str, list[float]] = {name: [] for name in _SEARCHES}
         stages: dict[str, list[Timing]] = {name: [] for name in times}
-        stored = arguments.gallery
         for repeat in range(arguments.repeats):
             for name, taken in times.items():
                 if name.endswith("arrivals"):
-                    await _store(components, range(stored, stored + arguments.arrivals), 0)
-                    stored += arguments.arrivals
+                    await _store(components, records, arguments.arrivals)
                 lifting, is_reranked = _SEARCHES[name]
-                milliseconds, result = await _search(components, _query(1 + repeat), lifting, is_reranked=is_reranked)
+                query = _query(asked[1 + repeat], 1 + repeat)
+                milliseconds, result = await _search(components, query, lifting, is_reranked=is_reranked)
                 taken.append(milliseconds)
                 stages[name].append(result.timing_ms)
         names = [field.name for field in fields(Timing)]
@@ -113,41 +119,28 @@ async def _search(
     return (time.perf_counter() - began) * 1000, result
 
 
-async def _store(components: Components, numbers: range, nearby: int) -> None:
-    """Stores made-up detections; the first ones, `nearby` of them, by the query's camera at about its time."""
-    for start in range(numbers.start, numbers.stop, _WRITES_TOGETHER):
-        together = range(start, min(start + _WRITES_TOGETHER, numbers.stop))
-        await asyncio.gather(*(components.writer.put(_draw(components, each, each < nearby)) for each in together))
+async def _store(components: Components, records: Iterator[DetectionRecord], count: int) -> None:
+    """Stores the next detections."""
+    for start in range(0, count, _WRITES_TOGETHER):
+        together = islice(records, min(_WRITES_TOGETHER, count - start))
+        await asyncio.gather(*map(components.writer.put, together))
 
 
-def _draw(components: Components, number: int, is_nearby: bool) -> DetectionRecord:
-    config = components.checkpoint.config
-    shape = config.channels, config.map_height, config.map_width
-    values = np.random.default_rng(number).standard_normal(shape)
-    metadata = DetectionMetadata(
-        detection_id=f"d{number:07}",
-        camera_id="c0" if is_nearby else f"c{1 + number % (_CAMERAS - 1)}",
-        timestamp_us=_START_US + number * 1_000_000,
-        track_id=None,
-        person_id=None,
-        image_width=64,
-        image_height=128,
-        image_media_type="image/png",
-        model_fingerprint=components.fingerprint,
-        created_at_us=_START_US,
-    )
-    return DetectionRecord(metadata, (values / np.linalg.norm(values, axis=0)).astype(np.float16), b"crop")
+def _records(crops: Sequence[DrawnCrop], fingerprint: str, arguments: argparse.Namespace) -> Iterator[DetectionRecord]:
+    """The gallery and what arrives later; the first `nearby` of it by the query's camera at about its time."""
+    count = arguments.gallery + arguments.repeats * arguments.arrivals
+    for number, record in enumerate(gallery_records(crops, count, fingerprint)):
+        camera_id = "c0" if number < arguments.nearby else f"c{1 + number % (_CAMERAS - 1)}"
+        timestamp_us = _START_US + number * 1_000_000
+        yield replace(record, metadata=replace(record.metadata, camera_id=camera_id, timestamp_us=timestamp_us))
 
 
-def _query(seed: int) -> SearchQuery:
-    pixels = np.random.default_rng(seed).integers(0, 256, (128, 64, 3), dtype=np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
+def _query(crop: DrawnCrop, number: int) -> SearchQuery:
     return SearchQuery(
-        image=file.getvalue(),
+        image=crop.content,
         detection_id=None,
         camera_id="c0",
-        timestamp_us=_START_US + seed * 1_000_000,
+        timestamp_us=_START_US + number * 1_000_000 + 500_000,
         limit=10,
         group_by="detection",
         candidates=CandidateFilter(),

@@ -75,12 +75,10 @@ async def search_gallery(components: Components, query: SearchQuery) -> SearchRe
             score_stage.move("lift", scored.lifted.seconds)
         reranked = await rerank_candidates(components, feature_map, scored) if query.rerank else None
     ranking = await asyncio.to_thread(_rank, scored, reranked, query)
-    with timing.stage("locate"):
-        matches = await _describe_matches(components, query, feature_map, scored, ranking)
-    # Nearby persons and matches that an emptied Redis lacks would be missing without a word.
-    await components.index.require_in_step()
     if stand_in is not None:
         await require_still_there(components, stand_in)
+    with timing.stage("locate"):
+        matches = await _describe_matches(components, query, feature_map, scored, ranking)
     _count(components, reason)
     return SearchResult(
         query=seen,
@@ -168,7 +166,7 @@ async def _describe_matches(
     """
     detection_ids = [str(scored.detection_ids[place]) for place in ranking.best]
     metadata, pairs = await asyncio.gather(
-        components.index.get(detection_ids),
+        _read_last_from_redis(components, detection_ids),
         _match_again(components, feature_map, detection_ids) if query.num_correspondences else _none(detection_ids),
     )
     found = [
@@ -217,6 +215,17 @@ async def _match_again(
     matched = await components.worker.run_accepted(components.operations.match, job)
     pairs = iter(matched)
     return [None if gallery_map is None else next(pairs) for gallery_map in stored]
+
+
+async def _read_last_from_redis(components: Components, detection_ids: Sequence[str]) -> list[DetectionMetadata | None]:
+    """Metadata; and then, after everything else that a search reads there, whether Redis is in step with the disk.
+
+    Nearby persons and matches that an emptied Redis lacks would be missing without a word. It is asked while the device
+    matches again.
+    """
+    metadata = await components.index.get(detection_ids)
+    await components.index.require_in_step()
+    return metadata
 
 
 async def _none(detection_ids: Sequence[str]) -> list[MatchedPair | None]:

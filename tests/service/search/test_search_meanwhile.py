@@ -126,3 +126,19 @@ async def test_an_emptied_redis_is_an_error_and_not_an_empty_answer(components: 
     with pytest.raises(Unavailable, match="not in step"):
         await ingest(components, "new", 1)
     assert components.store.get_crop("new") is None
+
+
+@pytest.mark.parametrize("num_correspondences", [0, 20])
+async def test_a_redis_emptied_before_the_last_thing_is_read_of_it_is_an_error_too(
+    components: Components, monkeypatch: pytest.MonkeyPatch, num_correspondences: int
+) -> None:
+    await ingest(components, "d00", 0)
+    get = components.index.get
+
+    async def get_from_the_emptied(detection_ids: Sequence[str]) -> list[DetectionMetadata | None]:
+        await components.index._client.flushall()
+        return await get(detection_ids)
+
+    monkeypatch.setattr(components.index, "get", get_from_the_emptied)
+    with pytest.raises(Unavailable, match="not in step"):
+        await search_gallery(components, search_for(crop_file(0), num_correspondences=num_correspondences))
