@@ -18,8 +18,12 @@ import torch
 from benchmarks.gallery_scoring import measure_gallery_scoring
 from benchmarks.machine import hardware_name
 from benchmarks.results_file import RESULTS_FOLDER, Results, write_results
+from benchmarks.service import measure_service
 
-THEMES: Mapping[str, Callable[[argparse.Namespace], Results]] = {"gallery-scoring": measure_gallery_scoring}
+THEMES: Mapping[str, Callable[[argparse.Namespace], Results]] = {
+    "gallery-scoring": measure_gallery_scoring,
+    "service": measure_service,
+}
 
 
 def main() -> None:

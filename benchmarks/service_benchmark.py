@@ -51,20 +51,46 @@ class Measured:
 Measure = Callable[[ServiceSetup], Measured]
 
 
-def run_benchmark(theme: str, title: str, introduction: str, measures: Sequence[Measure]) -> Path:
-    """Reads the command line, measures and writes the results file, whose path it prints and returns."""
-    arguments = _parse_arguments(introduction)
-    people = 8 if arguments.short else arguments.people
+_TITLES = {
+    "service": "What the service costs",
+    "service-search": "What a search costs through HTTP",
+    "service-ingest": "What an ingest costs through HTTP",
+    "service-start": "What a start from the disk costs",
+    "service-certified": "What certified answers cost",
+    "service-memory": "The service's memory under load",
+}
+
+
+def collect(
+    theme: str,
+    introduction: str,
+    measures: Sequence[Measure],
+    *,
+    is_short: bool,
+    people: int = 200,
+    folder: Path | None = None,
+) -> Results:
+    """Draws the crops and measures.
+
+    Args:
+        theme: one of the service's.
+        introduction: the command for it.
+        measures: one after the other.
+        is_short: tiny sizes, to see that everything works.
+        people: who are drawn.
+        folder: where data directories are made; None for the system's.
+    """
+    people = 8 if is_short else people
     checkpoint = load_network()
     print(f"drawing {people * _CROPS_EACH} crops", flush=True)
     crops = draw_crops(checkpoint, people, _CROPS_EACH)
     stored = [crop for number, crop in enumerate(crops) if number % _CROPS_EACH != _CROPS_EACH - 1]
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        setup = ServiceSetup(checkpoint, stored, crops[_CROPS_EACH - 1 :: _CROPS_EACH], Path(folder), arguments.short)
+    with tempfile.TemporaryDirectory(dir=folder) as data:
+        setup = ServiceSetup(checkpoint, stored, crops[_CROPS_EACH - 1 :: _CROPS_EACH], Path(data), is_short)
         measured = [measure(setup) for measure in measures]
-    results = Results(
+    return Results(
         theme=theme,
-        title=title,
+        title=_TITLES[theme],
         introduction=introduction,
         settings={
             "crops": f"of {people} people drawn by the synthetic network, as JPEG",
@@ -73,11 +99,17 @@ def run_benchmark(theme: str, title: str, introduction: str, measures: Sequence[
         },
         sections=[section for each in measured for section in each.sections],
         plots=[plot for each in measured for plot in each.plots],
-        means_something=not arguments.short,
+        means_something=not is_short,
     )
-    path = write_results(results, arguments.output, hardware_name())
-    print(path)
-    return path
+
+
+def run_benchmark(theme: str, introduction: str, measures: Sequence[Measure]) -> None:
+    """Reads the command line, measures and writes the results file, whose path it prints."""
+    arguments = _parse_arguments(introduction)
+    results = collect(
+        theme, introduction, measures, is_short=arguments.short, people=arguments.people, folder=arguments.folder
+    )
+    print(write_results(results, arguments.output, hardware_name()))
 
 
 def _parse_arguments(introduction: str) -> argparse.Namespace:

@@ -136,4 +136,4 @@ def _ratio(rates: Sequence[float], bases: Sequence[float]) -> Spread:
 
 
 if __name__ == "__main__":
-    run_benchmark("service-ingest", "What an ingest costs", "`python benchmarks/service_ingest.py`", [measure])
+    run_benchmark("service-ingest", "`python benchmarks/service_ingest.py`", [measure])

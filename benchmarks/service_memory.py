@@ -103,4 +103,4 @@ def _section(detections: int, looks: Sequence[_Look], known: int, answers: int) 
 
 
 if __name__ == "__main__":
-    run_benchmark("service-memory", "Memory under load", "`python benchmarks/service_memory.py`", [measure])
+    run_benchmark("service-memory", "`python benchmarks/service_memory.py`", [measure])

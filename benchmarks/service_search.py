@@ -112,4 +112,4 @@ def _shares(answers: Sequence[Answer]) -> list[str]:
 
 
 if __name__ == "__main__":
-    run_benchmark("service-search", "What a search costs", "`python benchmarks/service_search.py`", [measure])
+    run_benchmark("service-search", "`python benchmarks/service_search.py`", [measure])

@@ -87,4 +87,4 @@ def _per_gallery(start: _Start, empty: _Start) -> tuple[int, ...]:
 
 
 if __name__ == "__main__":
-    run_benchmark("service-start", "What a start costs", "`python benchmarks/service_start.py`", [measure])
+    run_benchmark("service-start", "`python benchmarks/service_start.py`", [measure])

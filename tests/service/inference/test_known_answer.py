@@ -6,6 +6,7 @@ from torch import Tensor
 
 from model.config import ModelConfig
 from model.gallery_scoring import BlockedScorer, GalleryScorer
+from model.gallery_scoring.int8_maps import Int8Maps
 from model.gallery_scoring.interface import FoldedMatcher
 from model.query_adaptive_convolution import QueryAdaptiveConvolution
 from reference.trained_head import train_head
@@ -28,6 +29,13 @@ class BrokenScorer:
         return logits
 
 
+class BrokenInt8Scorer(BlockedScorer):
+    """Its int8 scores are farther off than int8 explains."""
+
+    def score_int8(self, queries: Int8Maps, gallery: Int8Maps, rows: Tensor | None = None) -> Tensor:
+        return super().score_int8(queries, gallery, rows) + 1.0
+
+
 def build(kernel_size: int = 1) -> FoldedMatcher:
     config = ModelConfig(channels=CHANNELS, kernel_size=kernel_size)
     convolution = QueryAdaptiveConvolution(config).eval()
@@ -48,3 +56,11 @@ def test_a_single_wrong_logit_is_found(damage: float) -> None:
     matcher = build()
     scorer = BrokenScorer(BlockedScorer(matcher, torch.float32), damage)
     assert KnownAnswerCheck(matcher, CHANNELS, scorer, torch.bfloat16, CPU).check([None]) == [False]
+
+
+@pytest.mark.parametrize(("kind", "is_right"), [(BlockedScorer, True), (BrokenInt8Scorer, False)])
+def test_the_int8_pass_has_to_keep_its_bound(kind: type[BlockedScorer], *, is_right: bool) -> None:
+    matcher = build()
+    scorer = kind(matcher, torch.float32)
+    check = KnownAnswerCheck(matcher, CHANNELS, scorer, torch.float16, CPU, int8_scorer=scorer)
+    assert check.check([None]) == [is_right]

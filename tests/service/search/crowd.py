@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,16 @@ QUERY_SEED = 1000
 
 @pytest.fixture(scope="module")
 async def crowd(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> AsyncIterator[Components]:
-    """48 detections of 12 people in 3 cameras within 4 minutes; tests only read it."""
+    """In the format that is chosen here; tests only read it."""
     directory = tmp_path_factory.mktemp("crowd")
     settings = Settings(data_dir=directory, checkpoint=tiny_checkpoint, device="cpu", gallery_capacity=100)
+    async with open_crowd(settings) as components:
+        yield components
+
+
+@asynccontextmanager
+async def open_crowd(settings: Settings) -> AsyncIterator[Components]:
+    """48 detections of 12 people in 3 cameras within 4 minutes."""
     drawn = random.Random(1)
     async with open_components(settings) as components:
         await recover_gallery(components)
