@@ -195,9 +195,8 @@ def _create_gallery(
 
 
 def _read_map(store: DetectionStore, detection_id: str) -> FeatureMap | None:
-    """A damaged one is not there; who reads it for an answer sets it aside."""
+    """None for a damaged one too: the search that meets it has it set aside."""
     try:
         return store.get_feature_map(detection_id)
-    except DamagedRecord as error:
-        logger.warning("no exact score of detection %s: %s", detection_id, error)
+    except DamagedRecord:
         return None

@@ -1,6 +1,7 @@
 """Scores of queries and their nearby persons against the candidates of each search, all searches that wait at once."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,10 @@ from service.gallery.pair_scores import PairScores
 from service.gallery.remembered_rows import RememberedRows
 from service.observability.metrics import Metrics
 from service.records import CandidateFilter
+
+# A pass shared by all searches that wait may compute so many times the pairs that they need one by one: a gallery that
+# is read once for all makes up for that much.
+_MOST_WASTED = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,7 @@ class ScoredCandidates:
         lifted: temporal scores and pivots; None without lifting.
         nearby_ids: who was near; those erased in the meantime are not among them.
         detection_ids: object [n].
+        unreadable_ids: of those whose maps on the disk could not be read for exact scores; their p_a is 0.
         timestamps_us: int64 [n].
         cameras: int64 [n], numbers into `camera_ids`.
         camera_ids: names of the numbers.
@@ -67,6 +73,7 @@ class ScoredCandidates:
     lifted: LiftedCandidates | None
     nearby_ids: tuple[str, ...]
     detection_ids: npt.NDArray[np.object_]
+    unreadable_ids: tuple[str, ...]
     timestamps_us: npt.NDArray[np.int64]
     cameras: npt.NDArray[np.int64]
     camera_ids: tuple[str, ...]
@@ -77,13 +84,14 @@ class ScoredCandidates:
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """A job, its rows among its group's scores, the query's first, and the columns and slots of its candidates."""
+    """A job, its rows among its group's scores, the query's first, and columns, slots and IDs of its candidates."""
 
     job: ScoringJob
     pairs: PairScores
     rows: list[int]
     columns: Tensor
     slots: npt.NDArray[np.int64]
+    detection_ids: npt.NDArray[np.object_]
 
 
 class CandidateScoring:
@@ -104,37 +112,45 @@ class CandidateScoring:
         )
 
     def score(self, jobs: list[ScoringJob]) -> list[ScoredCandidates]:
-        """Scores every job. Those with the same filter share a pass over the gallery, and who is near several of their
-        queries is scored once.
+        """Scores every job, all of them in one pass over the gallery, and who is near several of their queries once.
+
+        Where their candidates differ so much that most of what such a pass computes would be nobody's, those with the
+        same filter share one.
         """
-        groups: dict[CandidateFilter, list[int]] = {}
-        for number, job in enumerate(jobs):
-            groups.setdefault(job.wanted, []).append(number)
+        table = self._gallery.table
+        slots = [table.candidates(job.wanted, job.excluded_id) for job in jobs]
+        nearby = [table.filled_slots(job.nearby_ids) for job in jobs]
         results: dict[int, ScoredCandidates] = {}
         with torch.inference_mode():
-            for wanted, numbers in groups.items():
-                scored = self._score_group(wanted, [jobs[number] for number in numbers])
+            for numbers in _share_passes(jobs, slots, nearby):
+                scored = self._score_together(
+                    [jobs[number] for number in numbers],
+                    [slots[number] for number in numbers],
+                    [nearby[number] for number in numbers],
+                )
                 results.update(zip(numbers, scored, strict=True))
         return [results[number] for number in range(len(jobs))]
 
-    def _score_group(self, wanted: CandidateFilter, jobs: list[ScoringJob]) -> list[ScoredCandidates]:
-        table = self._gallery.table
-        slots = table.candidates(wanted, None)
-        nearby = [table.filled_slots(job.nearby_ids) for job in jobs]
+    def _score_together(
+        self, jobs: list[ScoringJob], slots: list[npt.NDArray[np.int64]], nearby: list[list[int]]
+    ) -> list[ScoredCandidates]:
+        union = _union(slots)
         persons = list(dict.fromkeys(slot for near in nearby for slot in near))
         row_of = {slot: row for row, slot in enumerate(persons, start=len(jobs))}
         maps = [self._gallery.position_major(job.query_map) for job in jobs]
-        pairs = PairScores(self._gallery, self._rows, maps, persons, slots)
-        searches = (
-            _Search(job, pairs, [row, *(row_of[slot] for slot in near)], *self._candidates(job, slots))
-            for row, (job, near) in enumerate(zip(jobs, nearby, strict=True))
-        )
+        pairs = PairScores(self._gallery, self._rows, maps, persons, union)
+        searches = [
+            _Search(
+                job=job,
+                pairs=pairs,
+                rows=[row, *(row_of[slot] for slot in near)],
+                columns=torch.from_numpy(np.searchsorted(union, own)).to(self._gallery.device),
+                slots=own,
+                detection_ids=self._gallery.table.detection_ids[own],
+            )
+            for row, (job, own, near) in enumerate(zip(jobs, slots, nearby, strict=True))
+        ]
         return [self._finish(search, near) for search, near in zip(searches, nearby, strict=True)]
-
-    def _candidates(self, job: ScoringJob, slots: npt.NDArray[np.int64]) -> tuple[Tensor, npt.NDArray[np.int64]]:
-        """Columns and slots of one search's candidates among those of its group."""
-        is_candidate = self._gallery.table.detection_ids[slots] != job.excluded_id
-        return torch.from_numpy(np.flatnonzero(is_candidate)).to(self._gallery.device), slots[is_candidate]
 
     def _finish(self, search: _Search, near: list[int]) -> ScoredCandidates:
         """Temporal scores of one search, then the exact scores of its best candidates."""
@@ -146,7 +162,8 @@ class CandidateScoring:
             appearance_scores=appearance_scores(search.pairs.logits[search.rows[0], search.columns]),
             lifted=lifted,
             nearby_ids=tuple(table.detection_ids[near]),
-            detection_ids=table.detection_ids[slots],
+            detection_ids=search.detection_ids,
+            unreadable_ids=tuple(table.detection_ids[sorted(search.pairs.unreadable)]),
             timestamps_us=table.timestamps_us[slots],
             cameras=table.cameras[slots],
             camera_ids=tuple(table.camera_ids),
@@ -163,7 +180,7 @@ class CandidateScoring:
             self._settled.inc(settle_pivots(search.pairs, search.rows, columns, cameras, parameters.num_pivots))
         scores, pivots, of_pivots = lift_candidates(
             search.pairs.logits[search.rows][:, columns],
-            table.detection_ids[slots],
+            search.detection_ids,
             table.timestamps_us[slots],
             table.cameras[slots],
             parameters,
@@ -182,11 +199,29 @@ class CandidateScoring:
 
         wanted = WantedBest(
             scores_of,
-            table.detection_ids[search.slots],
+            search.detection_ids,
             None if labels is None else labels[search.slots],
             job.count,
         )
         self._settled.inc(settle_best(search.pairs, search.rows[0], search.columns, wanted))
+
+
+def _union(slots: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    return slots[0] if len(slots) == 1 else np.unique(np.concatenate(slots))
+
+
+def _share_passes(
+    jobs: Sequence[ScoringJob], slots: Sequence[npt.NDArray[np.int64]], nearby: Sequence[Sequence[int]]
+) -> list[list[int]]:
+    """Which jobs are scored together, by their numbers."""
+    rows = len(jobs) + len({slot for near in nearby for slot in near})
+    alone = sum((1 + len(near)) * len(own) for own, near in zip(slots, nearby, strict=True))
+    if len(jobs) == 1 or rows * len(_union(slots)) <= _MOST_WASTED * alone:
+        return [list(range(len(jobs)))]
+    groups: dict[CandidateFilter, list[int]] = {}
+    for number, job in enumerate(jobs):
+        groups.setdefault(job.wanted, []).append(number)
+    return list(groups.values())
 
 
 def appearance_scores(logits: Tensor) -> npt.NDArray[np.float64]:

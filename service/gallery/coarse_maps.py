@@ -30,6 +30,11 @@ class CoarseQueries:
     def __len__(self) -> int:
         return len(self.maps)
 
+    def some(self, rows: Sequence[int]) -> "CoarseQueries":
+        """Those in some rows."""
+        chosen = torch.tensor(rows, dtype=torch.int64, device=self.error_factors.device)
+        return CoarseQueries(Int8Maps(self.maps.values[chosen], self.maps.scales[chosen]), self.error_factors[chosen])
+
     def followed_by(self, others: "CoarseQueries") -> "CoarseQueries":
         """These and others."""
         values = torch.cat((self.maps.values, others.maps.values))
@@ -95,19 +100,12 @@ class CoarseMaps:
             gallery = Int8Maps(values, self._scales[stretch])
 
             def score_some(chosen: Tensor) -> Tensor:
-                some = Int8Maps(queries.maps.values[chosen], queries.maps.scales[chosen])
-                return self._scorer.score_int8(some, gallery, rows)
+                return self._scorer.score_int8(queries.some(chosen.tolist()).maps, gallery, rows)
 
             return in_halves(score_some, torch.arange(len(queries), device=values.device))
 
         return self._values.score(score_maps, len(queries), slots)
 
-    def error_factors(self, maps: Sequence[Tensor], persons: Sequence[int]) -> Tensor:
-        """The factors [q, 6] of queries' errors: of maps that are not stored, then of those in some slots."""
-        chosen = torch.tensor(persons, dtype=torch.int64, device=self._scales.device)
-        stored = self._as_query[chosen]
-        return torch.cat((self.round_queries(torch.stack(list(maps))).error_factors, stored)) if maps else stored
-
-    def bound_errors(self, error_factors: Tensor, slots: npt.NDArray[np.int64]) -> Tensor:
-        """The most by which `score` and exact scoring differ, float32 [q, len(slots)], for queries' factors [q, 6]."""
-        return bound_errors(error_factors, self._as_gallery[torch.from_numpy(slots).to(self._scales.device)])
+    def bound_errors(self, queries: CoarseQueries, slots: npt.NDArray[np.int64]) -> Tensor:
+        """The most by which `score` and exact scoring differ, float32 [q, len(slots)]."""
+        return bound_errors(queries.error_factors, self._as_gallery[torch.from_numpy(slots).to(self._scales.device)])

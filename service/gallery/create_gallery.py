@@ -47,7 +47,7 @@ def create_gallery(checkpoint: Checkpoint, form: GalleryFormat, scoring: DeviceS
     locations, channels = checkpoint.config.locations, checkpoint.config.channels
     table = SlotTable(form.capacity)
     exact = (
-        StoredMaps(read, table.detection_ids, (locations, channels), form.exact.storage, device)
+        StoredMaps(read, table.detection_ids, form.exact.storage, device)
         if form.exact_maps == "disk"
         else MapBlocks(form.capacity, locations, channels, form.exact.storage, device)
     )

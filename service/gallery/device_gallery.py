@@ -1,6 +1,7 @@
 """The gallery's feature maps in the device's memory, and what is asked of them: scores, coarse or exact."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from model.gallery_scoring import GalleryScorer
-from service.gallery.coarse_maps import CoarseMaps
+from service.gallery.coarse_maps import CoarseMaps, CoarseQueries
 from service.gallery.map_blocks import MapBlocks
 from service.gallery.slot_table import SlotTable
 from service.gallery.stored_maps import StoredMaps, position_major_map
@@ -18,6 +19,18 @@ from service.records import DetectionRecord
 
 # Maps read from the disk at once: 24 MiB of the paper's.
 _READ_TOGETHER = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """Who is scored, one row each: maps [hw, d], then detections in some slots; with int8, all of them rounded."""
+
+    maps: list[Tensor]
+    persons: list[int]
+    coarse: CoarseQueries | None
+
+    def __len__(self) -> int:
+        return len(self.maps) + len(self.persons)
 
 
 class DeviceGallery:
@@ -85,69 +98,94 @@ class DeviceGallery:
         """A stored map, float16 [d, h, w], as exact scores are computed from it: [hw, d]."""
         return position_major_map(feature_map, self.exact.dtype, self.device)
 
-    def score(self, maps: Sequence[Tensor], persons: Sequence[int], slots: npt.NDArray[np.int64]) -> Tensor:
+    def prepare(self, maps: Sequence[Tensor], persons: Sequence[int]) -> Queries:
+        """Those who are scored: maps [hw, d] as `position_major` gives them, then detections in some slots."""
+        if self.coarse is None:
+            return Queries(list(maps), list(persons), None)
+        coarse = self.coarse.queries_at(persons)
+        if maps:
+            coarse = self.coarse.round_queries(torch.stack(list(maps))).followed_by(coarse)
+        return Queries(list(maps), list(persons), coarse)
+
+    def score(self, queries: Queries, slots: npt.NDArray[np.int64], rows: Sequence[int] | None = None) -> Tensor:
         """Logits float32 [q, len(slots)] of the first pass, by int8 where there are such maps.
 
         Where memory does not suffice for all queries at once, they are scored in halves, and halves of those.
 
         Args:
-            maps: queries, [hw, d] as `position_major` gives them; they are the first rows.
-            persons: slots of queries that are stored; they are the other rows. One query at least in all.
+            queries: who is scored.
             slots: of the detections that are compared with, ascending.
+            rows: of the queries that are meant, q of them; None for all.
         """
-        if self.coarse is not None:
-            queries = self.coarse.queries_at(persons)
-            if maps:
-                queries = self.coarse.round_queries(torch.stack(list(maps))).followed_by(queries)
-            return self.coarse.score(queries, slots)
+        rows = range(len(queries)) if rows is None else rows
+        if self.coarse is not None and queries.coarse is not None:
+            return self.coarse.score(queries.coarse.some(rows), slots)
         assert isinstance(self.exact, MapBlocks)
-        rows = self.exact_maps(maps, persons)
-        return self.exact.score(partial(self._score_maps, rows), len(rows), slots)
+        maps = torch.stack([map_ for row in rows if (map_ := self._exact_map(queries, row)) is not None])
+        return self.exact.score(partial(self._score_maps, maps), len(rows), slots)
 
-    def score_exactly(
-        self, maps: Sequence[Tensor], persons: Sequence[int], slots: npt.NDArray[np.int64], is_due: Tensor
-    ) -> Tensor:
-        """Exact logits of some pairs of such queries and detections.
+    def bound_errors(self, queries: Queries, slots: npt.NDArray[np.int64], rows: Sequence[int]) -> Tensor:
+        """The most by which `score` and exact scoring differ, float32 [q, len(slots)]; arguments as `score` has."""
+        assert self.coarse is not None
+        assert queries.coarse is not None
+        return self.coarse.bound_errors(queries.coarse.some(rows), slots)
+
+    def score_exactly(self, queries: Queries, rows: npt.NDArray[np.int64], slots: npt.NDArray[np.int64]) -> Tensor:
+        """Exact logits of some pairs, float32 [p].
 
         Args:
-            maps: as `score` takes them.
-            persons: likewise.
-            slots: likewise.
-            is_due: bool [q, len(slots)], which pairs.
+            queries: who is scored.
+            rows: int64 [p], of them.
+            slots: int64 [p], of the detections, ascending for each row.
 
         Returns:
-            float32 [q, len(slots)]; not a number where nothing was due.
+            The logits; −∞ where one of both is not on the disk any more, or cannot be read.
         """
-        logits = torch.full(is_due.shape, torch.nan, device=self.device)
-        rows = torch.nonzero(is_due.any(dim=1)).flatten().tolist()
-        if not rows:
-            return logits
-        queries = self.exact_maps(maps, persons)
+        logits = torch.full((len(rows),), -torch.inf, device=self.device)
+        maps = {row: self._exact_map(queries, row) for row in np.unique(rows).tolist()}
         if isinstance(self.exact, MapBlocks):
-            for row in rows:
-                chosen = torch.nonzero(is_due[row]).flatten()
-                score = partial(self._score_maps, queries[row : row + 1])
-                logits[row, chosen] = self.exact.score(score, 1, slots[chosen.cpu().numpy()])[0]
+            for row, query in maps.items():
+                assert query is not None
+                chosen = np.flatnonzero(rows == row)
+                score = partial(self._score_maps, query[None])
+                logits[self._index(chosen)] = self.exact.score(score, 1, slots[chosen])[0]
             return logits
         # What is read is read once for all queries, some at a time.
-        for part in torch.nonzero(is_due.any(dim=0)).flatten().split(_READ_TOGETHER):
-            read = self.exact_maps([], slots[part.cpu().numpy()].tolist())
-            for row in rows:
-                chosen = torch.nonzero(is_due[row, part]).flatten()
-                if len(chosen):
-                    logits[row, part[chosen]] = self._score_maps(queries[row : row + 1], read, rows=chosen)[0]
+        needed = np.unique(slots)
+        for start in range(0, len(needed), _READ_TOGETHER):
+            together = needed[start : start + _READ_TOGETHER]
+            found = self.exact.at(together.tolist())
+            there = together[[map_ is not None for map_ in found]]
+            if len(there) == 0:
+                continue
+            read = torch.stack([map_ for map_ in found if map_ is not None])
+            is_there = np.isin(slots, there)
+            for row, query in maps.items():
+                chosen = np.flatnonzero(is_there & (rows == row))
+                if query is not None and len(chosen):
+                    places = self._index(np.searchsorted(there, slots[chosen]))
+                    logits[self._index(chosen)] = self._score_maps(query[None], read, rows=places)[0]
         return logits
 
-    def exact_maps(self, maps: Sequence[Tensor], slots: Sequence[int]) -> Tensor:
-        """Maps of queries, then copies of those in some slots, [n, hw, d]; n ≥ 1."""
-        return torch.stack([*maps, *self.exact.at(slots)])
+    def score_mutually(self, query: Tensor, slots: Sequence[int]) -> tuple[Tensor, list[int]]:
+        """Exact logits float32 [1 + n, 1 + n] of a query and detections against each other, and the slots of these n:
+        those whose maps can be read.
+        """
+        found = zip(slots, self.exact.at(slots), strict=True)
+        there = [(slot, map_) for slot, map_ in found if map_ is not None]
+        maps = torch.stack([query, *(map_ for _, map_ in there)])
+        return self._score_maps(maps, maps), [slot for slot, _ in there]
 
-    def score_mutually(self, maps: Tensor) -> Tensor:
-        """Exact logits float32 [n, n] of maps [n, hw, d] against each other."""
-        return self._score_maps(maps, maps)
+    def _exact_map(self, queries: Queries, row: int) -> Tensor | None:
+        if row < len(queries.maps):
+            return queries.maps[row]
+        return self.exact.at([queries.persons[row - len(queries.maps)]])[0]
 
     def _score_maps(self, queries: Tensor, maps: Tensor, _: slice | None = None, rows: Tensor | None = None) -> Tensor:
         return in_halves(partial(self._scorer.score, gallery_maps=maps, rows=rows), queries)
+
+    def _index(self, numbers: npt.NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(numbers).to(self.device)
 
     def _announce(self, detection_ids: Iterable[str]) -> None:
         if slots := self.table.filled_slots(detection_ids):

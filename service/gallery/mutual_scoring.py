@@ -46,5 +46,5 @@ class MutualScoring:
     def _score_one(self, job: MutualScoringJob) -> MutualScores:
         slots = self._gallery.table.filled_slots(job.detection_ids)
         query = self._gallery.position_major(job.query_map)
-        logits = self._gallery.score_mutually(self._gallery.exact_maps([query], slots))
+        logits, slots = self._gallery.score_mutually(query, slots)
         return MutualScores(logits.cpu(), tuple(self._gallery.table.detection_ids[slots]))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from service.gallery.device_gallery import DeviceGallery
-from service.gallery.remembered_rows import Recalled, RememberedRows
+from service.gallery.remembered_rows import RememberedRows
 
 
 class PairScores:
@@ -16,71 +16,77 @@ class PairScores:
 
     Args:
         gallery: that scores.
-        rows: where scores of nearby persons are remembered.
+        remembered: scores of nearby persons.
         maps: of the queries, [hw, d] as the gallery's `position_major` gives them.
         persons: slots of the nearby persons.
         slots: of the detections, ascending.
+
+    Attributes:
+        logits: float32 [r, n].
+        unreadable: slots of detections whose exact maps could not be read; such a pair's logit is −∞.
     """
 
     def __init__(
         self,
         gallery: DeviceGallery,
-        rows: RememberedRows,
+        remembered: RememberedRows,
         maps: Sequence[Tensor],
         persons: Sequence[int],
         slots: npt.NDArray[np.int64],
     ) -> None:
         self._gallery = gallery
-        self._rows = rows
-        self._maps = list(maps)
+        self._remembered = remembered
         self._persons = list(persons)
+        self._num_queries = len(maps)
         self._slots = slots
-        recalled = self._score()
+        self._queries = gallery.prepare(maps, persons)
+        recalled = remembered.score(
+            len(maps), self._persons, slots, lambda rows, some: gallery.score(self._queries, some, rows)
+        )
         self.logits = recalled.logits
         self._is_exact = recalled.is_exact
-        self._error_factors: Tensor | None = None
-        if gallery.coarse is not None and len(slots) > 0:
-            self._error_factors = gallery.coarse.error_factors(self._maps, self._persons)
+        self.unreadable: set[int] = set()
 
     @property
     def are_exact(self) -> bool:
         """Whether all scores are exact from the start."""
-        return self._error_factors is None
+        return self._is_exact is None or self.logits.numel() == 0
 
     def bounds(self, rows: Sequence[int], columns: Tensor) -> tuple[Tensor, Tensor]:
         """The least and the most that the exact logits [len(rows), len(columns)] can be."""
-        logits = self.logits[list(rows)][:, columns]
-        if self._error_factors is None or self._is_exact is None or self._gallery.coarse is None:
+        at = self._at(rows, columns)
+        logits = self.logits[at]
+        if self._is_exact is None:
             return logits, logits
-        slots = self._slots[columns.cpu().numpy()]
-        errors = self._gallery.coarse.bound_errors(self._error_factors[list(rows)], slots)
-        errors.masked_fill_(self._is_exact[list(rows)][:, columns], 0)
+        errors = self._gallery.bound_errors(self._queries, self._slots[columns.cpu().numpy()], rows)
+        errors.masked_fill_(self._is_exact[at], 0)
         return logits - errors, logits + errors
 
     def settle(self, rows: Sequence[int], columns: Tensor, is_wanted: Tensor) -> int:
         """Makes some scores exact: those marked in [len(rows), len(columns)] that are not yet. Returns how many."""
         if self._is_exact is None:
             return 0
-        at = torch.tensor(rows, device=columns.device)[:, None], columns
-        is_due = is_wanted & ~self._is_exact[at]
-        maps, persons = self._split(rows)
-        slots = self._slots[columns.cpu().numpy()]
-        exact = self._gallery.score_exactly(maps, persons, slots, is_due)
-        self.logits[at] = torch.where(is_due, exact, self.logits[at])
-        self._is_exact[at] |= is_due
-        for person, row in zip(persons, range(len(maps), len(rows)), strict=True):
-            chosen = torch.nonzero(is_due[row]).flatten()
-            self._rows.learn(person, slots[chosen.cpu().numpy()], exact[row, chosen])
-        return int(is_due.sum())
+        places = torch.nonzero(is_wanted & ~self._is_exact[self._at(rows, columns)])
+        if len(places) == 0:
+            return 0
+        rows_due = torch.tensor(rows, device=columns.device)[places[:, 0]]
+        columns_due = columns[places[:, 1]]
+        slots_due = self._slots[columns_due.cpu().numpy()]
+        exact = self._gallery.score_exactly(self._queries, rows_due.cpu().numpy(), slots_due)
+        self.logits[rows_due, columns_due] = exact
+        self._is_exact[rows_due, columns_due] = True
+        is_there = ~exact.isneginf().cpu().numpy()
+        self.unreadable.update(slots_due[~is_there].tolist())
+        self._learn(rows_due.cpu().numpy(), slots_due, exact, is_there)
+        return len(places)
 
-    def _score(self) -> Recalled:
-        def score_rows(rows: Sequence[int], slots: npt.NDArray[np.int64]) -> Tensor:
-            return self._gallery.score(*self._split(rows), slots)
+    def _learn(
+        self, rows: npt.NDArray[np.int64], slots: npt.NDArray[np.int64], exact: Tensor, is_there: npt.NDArray[np.bool_]
+    ) -> None:
+        for row in np.unique(rows[rows >= self._num_queries]):
+            chosen = np.flatnonzero((rows == row) & is_there)
+            person = self._persons[row - self._num_queries]
+            self._remembered.learn(person, slots[chosen], exact[torch.from_numpy(chosen).to(exact.device)])
 
-        return self._rows.score(len(self._maps), self._persons, self._slots, score_rows)
-
-    def _split(self, rows: Sequence[int]) -> tuple[list[Tensor], list[int]]:
-        """The queries' maps and the persons' slots of ascending rows."""
-        queries = len(self._maps)
-        maps = [self._maps[row] for row in rows if row < queries]
-        return maps, [self._persons[row - queries] for row in rows if row >= queries]
+    def _at(self, rows: Sequence[int], columns: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.tensor(rows, device=columns.device)[:, None], columns

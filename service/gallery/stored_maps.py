@@ -20,7 +20,6 @@ class StoredMaps:
     Args:
         read: a detection's map.
         detection_ids: object [capacity], by slot.
-        shape: hw and d.
         dtype: in which maps are scored.
         device: that scores them.
     """
@@ -29,14 +28,12 @@ class StoredMaps:
         self,
         read: ReadMap,
         detection_ids: npt.NDArray[np.object_],
-        shape: tuple[int, int],
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
         self.dtype = dtype
         self._read = read
         self._detection_ids = detection_ids
-        self._shape = shape
         self._device = device
 
     def write(self, slot: int, map_: Tensor) -> None:
@@ -45,15 +42,13 @@ class StoredMaps:
     def wipe(self, slot: int) -> None:
         """Nothing: the disk has it no more."""
 
-    def at(self, slots: Sequence[int]) -> list[Tensor]:
-        """The maps in some slots. Of what the disk has no more zeros: such a candidate is left out of the answer."""
+    def at(self, slots: Sequence[int]) -> list[Tensor | None]:
+        """The maps in some slots; None where the disk has it no more, or cannot read it."""
         return [self._map_of(str(self._detection_ids[slot])) for slot in slots]
 
-    def _map_of(self, detection_id: str) -> Tensor:
+    def _map_of(self, detection_id: str) -> Tensor | None:
         feature_map = self._read(detection_id)
-        if feature_map is None:
-            return torch.zeros(self._shape, dtype=self.dtype, device=self._device)
-        return position_major_map(feature_map, self.dtype, self._device)
+        return None if feature_map is None else position_major_map(feature_map, self.dtype, self._device)
 
 
 def position_major_map(feature_map: FeatureMap, dtype: torch.dtype, device: torch.device) -> Tensor:

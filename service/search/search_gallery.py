@@ -74,6 +74,8 @@ async def search_gallery(components: Components, query: SearchQuery) -> SearchRe
         if scored.lifted is not None:
             score_stage.move("lift", scored.lifted.seconds)
         reranked = await rerank_candidates(components, feature_map, scored) if query.rerank else None
+    if scored.unreadable_ids:  # Damaged ones are set aside.
+        await read_sound(components, components.store.get_feature_map, scored.unreadable_ids)
     ranking = await asyncio.to_thread(_rank, scored, reranked, query)
     if stand_in is not None:
         await require_still_there(components, stand_in)

@@ -67,7 +67,7 @@ def build_coarse_gallery(
     exact = (
         MapBlocks(capacity, LOCATIONS, CHANNELS, torch.float16, CPU)
         if read is None
-        else StoredMaps(read, table.detection_ids, (LOCATIONS, CHANNELS), torch.float16, CPU)
+        else StoredMaps(read, table.detection_ids, torch.float16, CPU)
     )
     return DeviceGallery(table, scorer, exact, CoarseMaps(capacity, CHANNELS, matcher, scorer), CPU)
 

@@ -167,13 +167,23 @@ def test_what_was_replaced_is_not_remembered_as_exact() -> None:
     check_same(lifted, exact.scoring.score([lifted])[0], coarse.scoring.score([lifted])[0])
 
 
-def test_who_is_gone_from_the_disk_harms_nobody() -> None:
-    """Erased on the disk, and not yet on the device: such a candidate is left out of the answer afterwards."""
+def test_who_cannot_be_read_from_the_disk_is_told_and_the_rest_is_as_without() -> None:
+    """Erased there and not yet on the device, or damaged."""
     records = draw_records(7)
     stored = {each.metadata.detection_id: each.feature_map for each in records}
-    side = Side.of(build_coarse_gallery(SIZE, read=stored.get), records, 0)
+    side = Side.of(build_coarse_gallery(SIZE, read=stored.get), records, 20)
     asked = job(500, 10)
-    (gone, _), *rest = best_of(asked, side.scoring.score([asked])[0])
-    del stored[gone]
-    left = [each for each in best_of(asked, side.scoring.score([asked])[0]) if each[0] != gone]
-    assert left[: len(rest)] == rest
+    best = [detection_id for detection_id, _ in best_of(asked, side.scoring.score([asked])[0])]
+    gone = {best[0], best[4], best[9]}
+    for each in gone:
+        del stored[each]
+    without = Side.of(
+        build_gallery(SIZE, torch.float16), [each for each in records if each.metadata.detection_id not in gone], 0
+    )
+    for lifting in (None, LiftingParameters(num_pivots=3)):
+        # One who was near is gone too.
+        again = replace(asked, lifting=lifting, nearby_ids=() if lifting is None else (best[4],))
+        scored = side.scoring.score([again])[0]
+        assert gone <= set(scored.unreadable_ids)
+        alone = replace(again, nearby_ids=())
+        assert best_of(again, scored) == best_of(alone, without.scoring.score([alone])[0])

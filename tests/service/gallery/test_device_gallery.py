@@ -44,7 +44,7 @@ def test_all_slots_score_as_the_reference(block_slots: int, count: int, monkeypa
     gallery = build_gallery(31)
     records = draw_records(count)
     put(gallery, records)
-    scores = gallery.score(queries(3), [], np.arange(count))
+    scores = gallery.score(gallery.prepare(list(queries(3)), []), np.arange(count))
     torch.testing.assert_close(scores, REFERENCE.score(queries(3), maps_of(records)), rtol=0, atol=1e-5)
 
 
@@ -60,7 +60,7 @@ def test_scattered_slots_score_as_the_reference(
     for seed in range(5):
         slots = np.flatnonzero(np.random.default_rng(seed).random(61) < share)
         chosen = [records[slot] for slot in slots]
-        scores = gallery.score(queries(2), [], slots)
+        scores = gallery.score(gallery.prepare(list(queries(2)), []), slots)
         assert scores.shape == (2, len(slots))
         if chosen:
             torch.testing.assert_close(scores, REFERENCE.score(queries(2), maps_of(chosen)), rtol=0, atol=1e-5)
@@ -75,7 +75,7 @@ def test_what_lies_in_free_slots_does_not_matter(monkeypatch: pytest.MonkeyPatch
     gallery.exact._blocks[0][[3, 5]] = float("nan")
     slots = np.array([0, 1, 2, 4, 6, 7])
     expected = REFERENCE.score(queries(2), maps_of([records[slot] for slot in slots]))
-    torch.testing.assert_close(gallery.score(queries(2), [], slots), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(gallery.score(gallery.prepare(list(queries(2)), []), slots), expected, rtol=0, atol=1e-5)
 
 
 def test_equal_maps_score_exactly_alike_wherever_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +84,7 @@ def test_equal_maps_score_exactly_alike_wherever_they_lie(monkeypatch: pytest.Mo
     (feature_map,) = draw_maps(1)
     put(gallery, [record(f"d{number:03}", feature_map) for number in range(91)])
     for slots in (np.arange(91), np.arange(0, 91, 3), np.array([0, 50, 90]), np.delete(np.arange(91), [7, 40])):
-        scores = gallery.score(queries(3), [], slots)
+        scores = gallery.score(gallery.prepare(list(queries(3)), []), slots)
         assert torch.equal(scores, scores[:, :1].expand_as(scores))
 
 
@@ -110,7 +110,7 @@ def test_maps_lie_in_the_format_that_was_chosen(dtype: torch.dtype) -> None:
     put(gallery, records)
     assert {each.dtype for each in gallery.exact.at(range(40))} == {dtype}
     stacked = torch.stack([gallery.position_major(each) for each in draw_maps(3, seed=9)])
-    scores = gallery.score(stacked, [], np.arange(40))
+    scores = gallery.score(gallery.prepare(list(stacked), []), np.arange(40))
     expected = REFERENCE.score(queries(3), maps_of(records))
     # A bfloat16 keeps 8 bits of both maps: a cosine is off by at most 2⁻⁷, the mean over 2hw maxima by far less.
     assert (scores - expected).abs().max() < 2**-7 * 4
@@ -153,14 +153,14 @@ class Crowded:
 def test_queries_that_do_not_fit_together_are_scored_in_halves() -> None:
     gallery = build_gallery(6)
     put(gallery, draw_records(6))
-    wanted = gallery.score(queries(65), [], np.arange(6))
+    wanted = gallery.score(gallery.prepare(list(queries(65)), []), np.arange(6))
     crowded = Crowded(20)
     gallery._scorer = crowded
-    assert gallery.score(queries(65), [], np.arange(6)).equal(wanted)
+    assert gallery.score(gallery.prepare(list(queries(65)), []), np.arange(6)).equal(wanted)
     assert crowded.tried == [65, 32, 16, 16, 33, 16, 17]
     gallery._scorer = Crowded(0)
     with pytest.raises(torch.OutOfMemoryError):
-        gallery.score(queries(2), [], np.arange(6))
+        gallery.score(gallery.prepare(list(queries(2)), []), np.arange(6))
 
 
 def test_too_little_memory_at_the_start_names_what_would_fit(monkeypatch: pytest.MonkeyPatch) -> None:
