@@ -180,6 +180,8 @@ def _create_gallery(
         device,
         multiplies_int8=multiplies_int8(config, device),
     )
+    if form.exact_maps is None and settings.exact_maps != "auto":
+        logger.warning("QACONV_EXACT_MAPS=%s changes nothing: all scores are exact", settings.exact_maps)
     scoring = create_scorer(checkpoint, form, device)
     gallery = create_gallery(checkpoint, form, scoring, partial(_read_map, store))
     exact = "" if form.exact_maps is None else f", exact scores from maps on the {form.exact_maps}"

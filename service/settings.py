@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     exact_maps: ExactMaps = Field(
         "auto",
         description="With int8, where the float16 maps are that exact scores are computed from: device, which takes "
-        "three times the memory, or disk. auto is device where that is at most half of its memory.",
+        "three times the memory, or disk. auto is device, but where QACONV_GALLERY_CAPACITY takes over half of it.",
     )
     gallery_capacity: int | None = Field(
         None, ge=1, description="Detections held at most; without it 100,000 or what fits in half the free memory."

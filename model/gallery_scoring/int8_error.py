@@ -54,6 +54,7 @@ def measure_error_factors(maps: Tensor, rounded: Int8Maps, matcher: FoldedMatche
     of_queries = matcher.head.query_weights.abs()
     of_gallery = matcher.head.gallery_weights.abs()
     longest, longest_rounded, largest = (each.amax(dim=1) for each in (lengths, rounded_lengths, differences))
+    # Tensor cores cut off what does not fit instead of rounding it: an addition counts twice.
     roundings = (2 * exact.shape[2] + len(of_queries) + len(of_gallery) + _OTHER_OPERATIONS) * _UNIT_ROUNDING
     # Both ways of computing a logit round: hence twice.
     by_rounding = 2 * roundings * (of_queries.sum() + of_gallery.sum())

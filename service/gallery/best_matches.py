@@ -8,6 +8,13 @@ import numpy.typing as npt
 GroupBy = Literal["detection", "track", "person"]
 
 
+def group_labels(
+    group_by: GroupBy, track_ids: npt.NDArray[np.object_], person_ids: npt.NDArray[np.object_]
+) -> npt.NDArray[np.object_] | None:
+    """What candidates are grouped by; None where each is a group of its own."""
+    return {"detection": None, "track": track_ids, "person": person_ids}[group_by]
+
+
 def choose_best(
     scores: npt.NDArray[np.float64],
     detection_ids: npt.NDArray[np.object_],

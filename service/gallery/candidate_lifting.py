@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from model.temporal_lifting import Candidates, LiftingParameters, Pivot, find_temporal_scores
+from service.gallery.appearance_scores import appearance_scores
 from service.records import MICROSECONDS_PER_SECOND
 
 
@@ -54,5 +55,5 @@ def lift_candidates(
     temporal = find_temporal_scores(logits, candidates, parameters)
     rows = [pivot.retrieved_by for pivot in temporal.pivots]
     places = [pivot.candidate for pivot in temporal.pivots]
-    appearance_scores: list[float] = logits[rows, places].double().sigmoid().tolist()
-    return temporal.values.cpu().numpy(), temporal.pivots, appearance_scores
+    of_pivots: list[float] = appearance_scores(logits[rows, places]).tolist()
+    return temporal.values.cpu().numpy(), temporal.pivots, of_pivots

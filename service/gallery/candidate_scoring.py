@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from model.temporal_lifting import LiftingParameters
-from service.gallery.best_matches import GroupBy
+from service.gallery.appearance_scores import Scores, appearance_scores, lifted_scores
+from service.gallery.best_matches import GroupBy, group_labels
 from service.gallery.candidate_lifting import LiftedCandidates, lift_candidates
-from service.gallery.certified_ranking import Scores, WantedBest, settle_best, settle_pivots
+from service.gallery.certified_ranking import WantedBest, number_labels, settle_best, settle_pivots
 from service.gallery.device_gallery import DeviceGallery
 from service.gallery.pair_scores import PairScores
 from service.gallery.remembered_rows import RememberedRows
@@ -119,7 +120,7 @@ class CandidateScoring:
         """
         table = self._gallery.table
         slots = [table.candidates(job.wanted, job.excluded_id) for job in jobs]
-        nearby = [table.filled_slots(job.nearby_ids) for job in jobs]
+        nearby = [table.filled_slots(dict.fromkeys(job.nearby_ids)) for job in jobs]
         results: dict[int, ScoredCandidates] = {}
         with torch.inference_mode():
             for numbers in _share_passes(jobs, slots, nearby):
@@ -189,25 +190,28 @@ class CandidateScoring:
 
     def _settle(self, search: _Search, lifted: LiftedCandidates | None) -> None:
         table, job = self._gallery.table, search.job
-        weights = np.ones(len(search.slots))
-        if lifted is not None and job.lifting is not None and not job.is_ranked_by_appearance:
-            weights = lifted.temporal_scores + job.lifting.alpha
-        labels = {"detection": None, "track": table.track_ids, "person": table.person_ids}[job.group_by]
+        labels = group_labels(job.group_by, table.track_ids[search.slots], table.person_ids[search.slots])
 
         def scores_of(logits: Tensor) -> Scores:
-            return weights * appearance_scores(logits)
+            scores = appearance_scores(logits)
+            if lifted is None or job.lifting is None or job.is_ranked_by_appearance:
+                return scores
+            return lifted_scores(scores, lifted.temporal_scores, job.lifting.alpha)
 
         wanted = WantedBest(
-            scores_of,
-            search.detection_ids,
-            None if labels is None else labels[search.slots],
-            job.count,
+            scores_of, search.detection_ids, None if labels is None else number_labels(labels), job.count
         )
         self._settled.inc(settle_best(search.pairs, search.rows[0], search.columns, wanted))
 
 
 def _union(slots: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
-    return slots[0] if len(slots) == 1 else np.unique(np.concatenate(slots))
+    """Ascending; by a mask, for sorting takes many times as long."""
+    if len(slots) == 1:
+        return slots[0]
+    is_wanted = np.zeros(1 + max(int(own[-1]) if len(own) else -1 for own in slots), dtype=bool)
+    for own in slots:
+        is_wanted[own] = True
+    return np.flatnonzero(is_wanted)
 
 
 def _share_passes(
@@ -222,10 +226,3 @@ def _share_passes(
     for number, job in enumerate(jobs):
         groups.setdefault(job.wanted, []).append(number)
     return list(groups.values())
-
-
-def appearance_scores(logits: Tensor) -> npt.NDArray[np.float64]:
-    """Sigmoids, equal for equal logits: those of torch differ in the last bit with the place in the tensor."""
-    with np.errstate(over="ignore"):  # far below zero the exponential is infinite, and the score 0
-        scores: npt.NDArray[np.float64] = 1 / (1 + np.exp(-logits.cpu().numpy().astype(np.float64)))
-    return scores

@@ -40,9 +40,9 @@ def choose_capacity(wanted: int | None, detection_bytes: int, device: torch.devi
     return wanted
 
 
-def has_room(wanted: int | None, detection_bytes: int, device: torch.device) -> bool:
-    """Whether a gallery of the wanted capacity, or of 100,000, takes at most half of the memory."""
-    return (wanted or _DEFAULT_CAPACITY) * detection_bytes <= _memory_bytes(device) // 2
+def has_room(wanted: int, detection_bytes: int, device: torch.device) -> bool:
+    """Whether a gallery of some capacity takes at most half of the memory."""
+    return wanted * detection_bytes <= _memory_bytes(device) // 2
 
 
 def _memory_bytes(device: torch.device) -> int:

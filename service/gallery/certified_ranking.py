@@ -3,7 +3,7 @@
 Of each score it is known between which bounds it is. First those get exact scores that look best. Let T be the K-th
 highest of the lower bounds then: K exact scores are T or more, so whoever's upper bound is below T is not among the K
 best. All others get their exact scores too, and whoever is left with a coarse one ranks behind K others, whatever its
-exact one may be. This is repeated until nothing is left to do: twice, but where a map turns out not to be readable.
+exact one may be. That is done again where a map turned out not to be readable.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,10 +14,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from service.gallery.appearance_scores import Scores
 from service.gallery.best_matches import best_candidates
 from service.gallery.pair_scores import PairScores
 
-Scores = npt.NDArray[np.float64]
 # From logits [n] to scores that grow with them.
 ScoresOf = Callable[[Tensor], Scores]
 
@@ -32,27 +32,24 @@ def settle_pivots(pairs: PairScores, rows: Sequence[int], columns: Tensor, camer
         cameras: int64 [len(columns)], of the candidates.
         num_pivots: K.
     """
-    members_of_cameras = [torch.nonzero(cameras == camera).flatten() for camera in torch.unique(cameras).tolist()]
-    settled = _settle_likely_pivots(pairs, rows, columns, members_of_cameras, num_pivots)
-    while True:
-        may_be_pivot = torch.zeros(len(rows), len(columns), dtype=torch.bool, device=columns.device)
-        for members in members_of_cameras:
-            lower, upper = pairs.bounds(rows, columns[members])
-            may_be_pivot[:, members] = upper >= _kth_highest(lower, num_pivots)
-        settled_last = pairs.settle(rows, columns, may_be_pivot)
-        settled += settled_last
-        if not settled_last:
-            return settled
-
-
-def _settle_likely_pivots(
-    pairs: PairScores, rows: Sequence[int], columns: Tensor, members_of_cameras: Sequence[Tensor], num_pivots: int
-) -> int:
-    is_likely = torch.zeros(len(rows), len(columns), dtype=torch.bool, device=columns.device)
-    for members in members_of_cameras:
-        logits = pairs.logits[torch.tensor(rows, device=columns.device)[:, None], columns[members]]
-        is_likely[:, members] = logits >= _kth_highest(logits, num_pivots)
-    return pairs.settle(rows, columns, is_likely)
+    of_cameras = [torch.nonzero(cameras == camera).flatten() for camera in torch.unique(cameras).tolist()]
+    bounds = [pairs.bounds(rows, columns[members]) for members in of_cameras]
+    settled = 0
+    for is_likely in (True, False):
+        while True:
+            unreadable = len(pairs.unreadable)
+            is_marked = torch.zeros(len(rows), len(columns), dtype=torch.bool, device=columns.device)
+            for members, (lower, upper) in zip(of_cameras, bounds, strict=True):
+                # Whose bounds are one is exact.
+                is_open = (lower if is_likely else upper) >= _kth_highest(lower, num_pivots)
+                is_marked[:, members] = is_open & (lower < upper)
+            settled += pairs.settle(rows, columns, is_marked)
+            for number, members in enumerate(of_cameras):
+                if bool(is_marked[:, members].any()):
+                    bounds[number] = pairs.bounds(rows, columns[members])
+            if len(pairs.unreadable) == unreadable:
+                break
+    return settled
 
 
 def _kth_highest(scores: Tensor, count: int) -> float:
@@ -67,14 +64,13 @@ class WantedBest:
     Attributes:
         scores_of: what they are ranked by, from their logits.
         detection_ids: object [n]; equal scores are ordered by them.
-        labels: object [n]; of candidates with one label only the best counts, without a label every one does. None
-            where there are no labels.
+        labels: int64 [n], from `number_labels`: of candidates with one label only the best counts. None where all do.
         count: how many are wanted.
     """
 
     scores_of: ScoresOf
     detection_ids: npt.NDArray[np.object_]
-    labels: npt.NDArray[np.object_] | None
+    labels: npt.NDArray[np.int64] | None
     count: int
 
 
@@ -90,37 +86,34 @@ def settle_best(pairs: PairScores, row: int, columns: Tensor, wanted: WantedBest
     look_best = best_candidates(wanted.scores_of(pairs.logits[row, columns]), wanted.detection_ids, wanted.count)
     settled = pairs.settle([row], columns, _mark(look_best, columns))
     while True:
+        unreadable = len(pairs.unreadable)
         lower, upper = (wanted.scores_of(logits[0]) for logits in pairs.bounds([row], columns))
         places = np.flatnonzero(_may_be_best(lower, upper, wanted))
-        settled_last = pairs.settle([row], columns, _mark(places, columns))
-        settled += settled_last
-        if not settled_last:
+        settled += pairs.settle([row], columns, _mark(places, columns))
+        if len(pairs.unreadable) == unreadable:
             return settled
 
 
 def _may_be_best(lower: Scores, upper: Scores, wanted: WantedBest) -> npt.NDArray[np.bool_]:
     if wanted.labels is None:
-        return upper >= _kth_highest(torch.from_numpy(lower), wanted.count)
-    best_of_label = _best_of_label(lower, wanted.labels)
-    may_be_best = upper >= _kth_highest(torch.tensor(list(best_of_label.values())), wanted.count)
+        # Of those that have one score for certain, the first by ID are exact already: a weight of 0 leaves many.
+        is_open: npt.NDArray[np.bool_] = upper >= _kth_highest(torch.from_numpy(lower), wanted.count)
+        if len(lower) > wanted.count:
+            is_open &= lower < upper
+        return is_open
+    best_of_label = np.full(int(wanted.labels.max(initial=-1)) + 1, -np.inf)
+    np.maximum.at(best_of_label, wanted.labels, lower)
+    threshold = _kth_highest(torch.from_numpy(best_of_label), wanted.count)
     # A label's other candidates count only where they may be better than its best.
-    for place in np.flatnonzero(may_be_best).tolist():
-        may_be_best[place] = upper[place] >= best_of_label[_label_at(wanted.labels, place)]
+    may_be_best: npt.NDArray[np.bool_] = upper >= np.maximum(threshold, best_of_label[wanted.labels])
     return may_be_best
 
 
-def _best_of_label(lower: Scores, labels: npt.NDArray[np.object_]) -> dict[object, float]:
-    """The highest score of each label; a candidate without one is a label of its own."""
-    best: dict[object, float] = {}
-    for place, score in enumerate(lower.tolist()):
-        label = _label_at(labels, place)
-        best[label] = max(score, best.get(label, score))
-    return best
-
-
-def _label_at(labels: npt.NDArray[np.object_], place: int) -> object:
-    label = labels[place]
-    return int(place) if label is None else label
+def number_labels(labels: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
+    """Numbers from 0 for labels [n], equal ones for equal labels; who has none gets a number of its own."""
+    number_of: dict[object, int] = {}
+    keys = (place if label is None else label for place, label in enumerate(labels.tolist()))
+    return np.array([number_of.setdefault(key, len(number_of)) for key in keys], dtype=np.int64)
 
 
 def _mark(places: Sequence[int] | npt.NDArray[np.int64], columns: Tensor) -> Tensor:

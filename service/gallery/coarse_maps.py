@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.gallery_scoring.int8_error import NUM_FACTORS, bound_errors, measure_error_factors
+from model.gallery_scoring.int8_error import NUM_FACTORS, ErrorFactors, bound_errors, measure_error_factors
 from model.gallery_scoring.int8_maps import Int8Maps, quantise
 from model.gallery_scoring.interface import FoldedMatcher, Int8Scorer
 from service.gallery.map_blocks import MapBlocks
@@ -18,6 +18,18 @@ from service.out_of_memory import in_halves
 
 # What a map needs besides its values: a scale, and the factors of its error, as a query and in the gallery.
 BYTES_BESIDE_VALUES = (1 + 2 * NUM_FACTORS) * torch.float32.itemsize
+
+
+# Maps of 128 × 128 rounded at once: what is computed meanwhile stays in the second-level cache.
+_ROUNDED_TOGETHER = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RoundedMaps:
+    """Maps [n, hw, d] rounded to int8, and what bounds the errors that this makes."""
+
+    maps: Int8Maps
+    factors: ErrorFactors
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +76,30 @@ class CoarseMaps:
         self._scales = torch.ones(capacity, device=device)
         self._as_query, self._as_gallery = torch.zeros(2, capacity, NUM_FACTORS, device=device)
 
-    def write(self, slots: Sequence[int], maps: Tensor) -> None:
-        """Puts maps [n, hw, d] of any floating dtype into slots, over what was there."""
-        rounded = quantise(maps)
-        factors = measure_error_factors(maps, rounded, self._matcher)
-        for slot, values in zip(slots, rounded.values, strict=True):
-            self._values.write(slot, values)
-        self._scales[list(slots)] = rounded.scales
-        self._as_query[list(slots)] = factors.as_query
-        self._as_gallery[list(slots)] = factors.as_gallery
+    def round(self, maps: Tensor) -> RoundedMaps:
+        """Rounds maps [n, hw, d] of any floating dtype to int8 and measures what that changes, some at a time."""
+        maps_of_parts, factors_of_parts = [], []
+        for part in maps.split(_ROUNDED_TOGETHER):
+            rounded = quantise(part)
+            maps_of_parts.append(rounded)
+            factors_of_parts.append(measure_error_factors(part, rounded, self._matcher))
+        return RoundedMaps(
+            Int8Maps(
+                torch.cat([each.values for each in maps_of_parts]), torch.cat([each.scales for each in maps_of_parts])
+            ),
+            ErrorFactors(
+                torch.cat([each.as_query for each in factors_of_parts]),
+                torch.cat([each.as_gallery for each in factors_of_parts]),
+            ),
+        )
+
+    def write(self, slots: Sequence[int], rounded: RoundedMaps) -> None:
+        """Puts maps into slots, over what was there."""
+        for number, slot in enumerate(slots):
+            self._values.write(slot, rounded.maps.values[number])
+            self._scales[slot] = rounded.maps.scales[number]
+            self._as_query[slot] = rounded.factors.as_query[number]
+            self._as_gallery[slot] = rounded.factors.as_gallery[number]
 
     def wipe(self, slot: int) -> None:
         """Leaves nothing of what was in a slot."""
@@ -82,8 +109,8 @@ class CoarseMaps:
 
     def round_queries(self, maps: Tensor) -> CoarseQueries:
         """Maps [q, hw, d] that are not stored."""
-        rounded = quantise(maps)
-        return CoarseQueries(rounded, measure_error_factors(maps, rounded, self._matcher).as_query)
+        rounded = self.round(maps)
+        return CoarseQueries(rounded.maps, rounded.factors.as_query)
 
     def queries_at(self, slots: Sequence[int]) -> CoarseQueries:
         """The maps in some slots."""

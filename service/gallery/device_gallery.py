@@ -74,11 +74,12 @@ class DeviceGallery:
         self._announce(record.metadata.detection_id for record in records)
         slots = [self.table.reserved_slot(record.metadata.detection_id) for record in records]
         maps = [self.position_major(record.feature_map) for record in records]
+        rounded = None if self.coarse is None else self.coarse.round(torch.stack(maps))
+        # From here on nothing needs memory: where the device had too little, all is as it was.
         for slot, map_ in zip(slots, maps, strict=True):
             self.exact.write(slot, map_)
-        if self.coarse is not None:
-            self.coarse.write(slots, torch.stack(maps))
-        # Last: where the device has no memory for the maps, nothing is scored against what lies in their places.
+        if self.coarse is not None and rounded is not None:
+            self.coarse.write(slots, rounded)
         for record in records:
             self.table.fill(record.metadata)
         return [None] * len(records)
@@ -130,7 +131,9 @@ class DeviceGallery:
         assert queries.coarse is not None
         return self.coarse.bound_errors(queries.coarse.some(rows), slots)
 
-    def score_exactly(self, queries: Queries, rows: npt.NDArray[np.int64], slots: npt.NDArray[np.int64]) -> Tensor:
+    def score_exactly(
+        self, queries: Queries, rows: npt.NDArray[np.int64], slots: npt.NDArray[np.int64]
+    ) -> tuple[Tensor, set[int]]:
         """Exact logits of some pairs, float32 [p].
 
         Args:
@@ -139,7 +142,7 @@ class DeviceGallery:
             slots: int64 [p], of the detections, ascending for each row.
 
         Returns:
-            The logits; −∞ where one of both is not on the disk any more, or cannot be read.
+            The logits; −∞ where one of both is not on the disk any more, or cannot be read. The slots of these.
         """
         logits = torch.full((len(rows),), -torch.inf, device=self.device)
         maps = {row: self._exact_map(queries, row) for row in np.unique(rows).tolist()}
@@ -149,23 +152,28 @@ class DeviceGallery:
                 chosen = np.flatnonzero(rows == row)
                 score = partial(self._score_maps, query[None])
                 logits[self._index(chosen)] = self.exact.score(score, 1, slots[chosen])[0]
-            return logits
+            return logits, set()
         # What is read is read once for all queries, some at a time.
-        needed = np.unique(slots)
-        for start in range(0, len(needed), _READ_TOGETHER):
-            together = needed[start : start + _READ_TOGETHER]
+        unreadable = {queries.persons[row - len(queries.maps)] for row, query in maps.items() if query is None}
+        by_slot = np.argsort(slots, kind="stable")
+        needed, firsts = np.unique(slots[by_slot], return_index=True)
+        ends = [*firsts[_READ_TOGETHER::_READ_TOGETHER].tolist(), len(slots)]
+        for number, end in enumerate(ends):
+            together = needed[number * _READ_TOGETHER : (number + 1) * _READ_TOGETHER]
+            pairs = by_slot[firsts[number * _READ_TOGETHER] : end]
             found = self.exact.at(together.tolist())
-            there = together[[map_ is not None for map_ in found]]
-            if len(there) == 0:
+            is_there = np.array([map_ is not None for map_ in found])
+            unreadable.update(together[~is_there].tolist())
+            if not is_there.any():
                 continue
             read = torch.stack([map_ for map_ in found if map_ is not None])
-            is_there = np.isin(slots, there)
-            for row, query in maps.items():
-                chosen = np.flatnonzero(is_there & (rows == row))
-                if query is not None and len(chosen):
-                    places = self._index(np.searchsorted(there, slots[chosen]))
+            pairs = pairs[np.isin(slots[pairs], together[is_there])]
+            for row in np.unique(rows[pairs]).tolist():
+                chosen, query = pairs[rows[pairs] == row], maps[row]
+                if query is not None:
+                    places = self._index(np.searchsorted(together[is_there], slots[chosen]))
                     logits[self._index(chosen)] = self._score_maps(query[None], read, rows=places)[0]
-        return logits
+        return logits, unreadable
 
     def score_mutually(self, query: Tensor, slots: Sequence[int]) -> tuple[Tensor, list[int]]:
         """Exact logits float32 [1 + n, 1 + n] of a query and detections against each other, and the slots of these n:

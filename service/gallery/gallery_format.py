@@ -7,7 +7,7 @@ import torch
 
 from model.config import ModelConfig
 from model.gallery_scoring.precision import Precision, ScoringPrecision, choose_precision
-from service.gallery.capacity import choose_capacity, has_room
+from service.gallery.capacity import CapacityError, choose_capacity, has_room
 from service.gallery.coarse_maps import BYTES_BESIDE_VALUES
 
 GalleryPrecision = Literal["auto", "int8"] | Precision
@@ -53,8 +53,8 @@ def choose_format(
 
     Args:
         precision: wanted; auto is int8 where that is several times as fast, else float16.
-        exact_maps: wanted with int8; auto keeps them on the device where they take no more than half its memory with
-            all detections that are to be held.
+        exact_maps: wanted with int8; auto keeps them on the device, but where the capacity that is wanted would
+            take more than half its memory so.
         capacity: wanted; None for 100,000 or what half the memory holds.
         config: of the model.
         device: that scores.
@@ -73,6 +73,11 @@ def choose_format(
     coarse_bytes = numbers + BYTES_BESIDE_VALUES
     both_bytes = coarse_bytes + numbers * _EXACT.storage.itemsize
     if exact_maps == "auto":
-        exact_maps = "device" if has_room(capacity, both_bytes, device) else "disk"
+        exact_maps = "device" if capacity is None or has_room(capacity, both_bytes, device) else "disk"
     detection_bytes = both_bytes if exact_maps == "device" else coarse_bytes
-    return GalleryFormat(_EXACT, exact_maps, detection_bytes, choose_capacity(capacity, detection_bytes, device))
+    try:
+        return GalleryFormat(_EXACT, exact_maps, detection_bytes, choose_capacity(capacity, detection_bytes, device))
+    except CapacityError as error:
+        if exact_maps == "disk":
+            raise
+        raise CapacityError(f"{error}, or QACONV_EXACT_MAPS=disk") from error

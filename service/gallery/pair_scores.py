@@ -23,7 +23,7 @@ class PairScores:
 
     Attributes:
         logits: float32 [r, n].
-        unreadable: slots of detections whose exact maps could not be read; such a pair's logit is −∞.
+        unreadable: slots of detections whose exact maps could not be read; the logits of their pairs are −∞.
     """
 
     def __init__(
@@ -72,13 +72,24 @@ class PairScores:
         rows_due = torch.tensor(rows, device=columns.device)[places[:, 0]]
         columns_due = columns[places[:, 1]]
         slots_due = self._slots[columns_due.cpu().numpy()]
-        exact = self._gallery.score_exactly(self._queries, rows_due.cpu().numpy(), slots_due)
+        exact, unreadable = self._gallery.score_exactly(self._queries, rows_due.cpu().numpy(), slots_due)
         self.logits[rows_due, columns_due] = exact
         self._is_exact[rows_due, columns_due] = True
-        is_there = ~exact.isneginf().cpu().numpy()
-        self.unreadable.update(slots_due[~is_there].tolist())
-        self._learn(rows_due.cpu().numpy(), slots_due, exact, is_there)
+        self._give_up(unreadable - self.unreadable)
+        self._learn(rows_due.cpu().numpy(), slots_due, exact, ~exact.isneginf().cpu().numpy())
         return len(places)
+
+    def _give_up(self, unreadable: set[int]) -> None:
+        """No pair of a detection that cannot be read has a score."""
+        if not unreadable or self._is_exact is None:
+            return
+        self.unreadable |= unreadable
+        gone = list(unreadable)
+        columns = torch.from_numpy(np.flatnonzero(np.isin(self._slots, gone))).to(self.logits.device)
+        rows = [self._num_queries + number for number, slot in enumerate(self._persons) if slot in unreadable]
+        for place in ((slice(None), columns), (rows,)):
+            self.logits[place] = -torch.inf
+            self._is_exact[place] = True
 
     def _learn(
         self, rows: npt.NDArray[np.int64], slots: npt.NDArray[np.int64], exact: Tensor, is_there: npt.NDArray[np.bool_]

@@ -20,8 +20,9 @@ class FeatureExtraction:
     """
 
     def __init__(self, extractor: FeatureExtractor, device: torch.device) -> None:
-        # Convolutions in float32 mean float32: TF32 has 10 bits of mantissa, and GPUs would differ from CPUs by that.
+        # Convolutions and products in float32 mean float32: TF32 has 10 bits of mantissa, and GPUs would differ.
         torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
         self._device = device
         self._extractor = extractor.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 

@@ -13,7 +13,8 @@ from model.correspondences import Correspondence, list_correspondences
 from service.components import Components
 from service.damaged_detections import read_sound
 from service.errors import InvalidField
-from service.gallery.best_matches import choose_best
+from service.gallery.appearance_scores import lifted_scores
+from service.gallery.best_matches import choose_best, group_labels
 from service.gallery.candidate_scoring import ScoredCandidates, ScoringJob
 from service.inference.feature_extraction import FeatureMap
 from service.inference.matching import MatchedPair, MatchingJob
@@ -144,11 +145,12 @@ def _rank(scored: ScoredCandidates, reranked: RerankedCandidates | None, query: 
     scores = scored.appearance_scores if reranked_scores is None else reranked_scores
     temporal_scores = None if scored.lifted is None else scored.lifted.temporal_scores
     if temporal_scores is not None:
-        scores = (temporal_scores + query.lifting.alpha) * scores
+        scores = lifted_scores(scores, temporal_scores, query.lifting.alpha)
     places = np.arange(len(scores)) if reranked is None else reranked.places
-    labels = {"detection": None, "track": scored.track_ids, "person": scored.person_ids}[query.group_by]
-    labels = None if labels is None else labels[places]
+    labels = group_labels(query.group_by, scored.track_ids[places], scored.person_ids[places])
     best = places[choose_best(scores[places], scored.detection_ids[places], labels, query.limit)].tolist()
+    if scored.unreadable_ids:
+        best = [place for place in best if scored.detection_ids[place] not in scored.unreadable_ids]
     if query.min_score is not None:
         best = [place for place in best if scores[place] >= query.min_score]
     return _Ranking(scores, reranked_scores, temporal_scores, best)

@@ -131,5 +131,6 @@ def test_values_move_as_what_happens(service: RunningService) -> None:
     assert read(after, "qaconv_disk_used_bytes") > 0
     assert read(after, "qaconv_disk_free_bytes") > 0
     assert read(after, "qaconv_recovery_ratio") == read(after, "qaconv_ready") == 1
-    assert read(after, "qaconv_build_info", device="cpu", precision="float16") == 1
+    # In whichever form is the fastest on this machine.
+    assert sum(read(after, "qaconv_build_info", device="cpu", precision=each) for each in ("float16", "int8")) == 1
     assert len(after["qaconv_build_info"].samples[0].labels["model_fingerprint"]) == 64

@@ -10,7 +10,8 @@ import torch
 from model.gallery_scoring import Float32ReferenceScorer, position_major
 from model.temporal_lifting import LiftingParameters
 from service.gallery import map_blocks
-from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob, appearance_scores
+from service.gallery.appearance_scores import appearance_scores
+from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob
 from service.gallery.device_gallery import DeviceGallery
 from service.gallery.remembered_rows import RememberedRows
 from service.inference.feature_extraction import FeatureMap

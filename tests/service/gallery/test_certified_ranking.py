@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.temporal_lifting import LiftingParameters
+from service.gallery import coarse_maps
 from service.gallery.best_matches import GroupBy, choose_best
 from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob
 from service.gallery.device_gallery import DeviceGallery
@@ -18,7 +19,15 @@ from service.gallery.remembered_rows import RememberedRows
 from service.inference.feature_extraction import FeatureMap
 from service.observability.metrics import Metrics
 from service.records import CandidateFilter, DetectionRecord
-from tests.service.gallery.gallery_records import build_coarse_gallery, build_gallery, draw_maps, put, record
+from tests.service.gallery import gallery_records
+from tests.service.gallery.gallery_records import (
+    build_coarse_gallery,
+    build_gallery,
+    build_matcher,
+    draw_maps,
+    put,
+    record,
+)
 
 SIZE = 300
 ALL = CandidateFilter()
@@ -110,6 +119,39 @@ def test_the_best_are_those_of_exact_scores(group_by: GroupBy, count: int) -> No
     assert exact.settled == 0
 
 
+@pytest.mark.parametrize("group_by", ["detection", "track", "person"])
+def test_scores_that_nearly_saturate_are_told_apart(group_by: GroupBy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """p_a of the best is 1 − 1e-12: float32 would round it to 1."""
+    matcher = build_matcher()
+    high = replace(matcher, head=matcher.head._replace(bias=matcher.head.bias + 25))
+    monkeypatch.setattr(gallery_records, "build_matcher", lambda: high)
+    exact, *others = sides(seed=13)
+    for seed in range(600, 612):
+        asked = job(seed, 5, group_by)
+        for side in others:
+            check_same(asked, exact.scoring.score([asked])[0], side.scoring.score([asked])[0])
+
+
+def test_a_weight_of_zero_settles_the_answered_alone() -> None:
+    """α = 0, and next to nobody seen at the pivots' times: nearly all final scores are 0, and ordered by ID."""
+    exact, coarse, _ = sides(seed=14)
+    asked = job(700, 10, lifting=LiftingParameters(sigma_seconds=0.01, num_pivots=1, alpha=0))
+    check_same(asked, exact.scoring.score([asked])[0], coarse.scoring.score([asked])[0])
+    assert coarse.settled < SIZE / 3
+
+
+def test_without_memory_for_a_replacement_all_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact, coarse, _ = sides(seed=15)
+    asked = job(800, 20)
+    before = best_of(asked, coarse.scoring.score([asked])[0])
+    with monkeypatch.context() as patched:
+        patched.setattr(coarse_maps, "measure_error_factors", lambda *_: torch.empty(2**60))
+        with pytest.raises(RuntimeError, match="memory"):
+            coarse.gallery.put([record(before[0][0], draw_maps(1, 99)[0], "c9")])
+    assert best_of(asked, coarse.scoring.score([asked])[0]) == before
+    check_same(asked, exact.scoring.score([asked])[0], coarse.scoring.score([asked])[0])
+
+
 @pytest.mark.parametrize("num_pivots", [1, 10, 1000])
 @pytest.mark.parametrize("is_ranked_by_appearance", [False, True])
 @pytest.mark.parametrize("remembered", [0, 20])
@@ -184,6 +226,7 @@ def test_who_cannot_be_read_from_the_disk_is_told_and_the_rest_is_as_without() -
         # One who was near is gone too.
         again = replace(asked, lifting=lifting, nearby_ids=() if lifting is None else (best[4],))
         scored = side.scoring.score([again])[0]
-        assert gone <= set(scored.unreadable_ids)
+        # They and nobody else, though all who were near have to do with the last.
+        assert set(scored.unreadable_ids) == gone
         alone = replace(again, nearby_ids=())
         assert best_of(again, scored) == best_of(alone, without.scoring.score([alone])[0])

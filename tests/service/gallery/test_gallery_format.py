@@ -48,8 +48,8 @@ def test_exact_scores_are_of_the_numbers_on_the_disk_multiplied_in_float32() -> 
         (2000, "device", ("device", BOTH, 2000)),
         (1000, "disk", ("disk", COARSE, 1000)),
         # A hundred thousand would not fit: as many as half the memory holds.
-        (None, "auto", ("disk", COARSE, 1000 * BOTH // COARSE)),
-        (None, "device", ("device", BOTH, 1000)),
+        (None, "auto", ("device", BOTH, 1000)),
+        (None, "disk", ("disk", COARSE, 1000 * BOTH // COARSE)),
     ],
 )
 def test_exact_maps_are_on_the_device_where_they_fit(
@@ -60,6 +60,6 @@ def test_exact_maps_are_on_the_device_where_they_fit(
 
 
 def test_more_than_there_is_memory_for_is_refused() -> None:
-    with pytest.raises(CapacityError, match="QACONV_GALLERY_CAPACITY to at most 2000"):
+    with pytest.raises(CapacityError, match="QACONV_GALLERY_CAPACITY to at most 2000, or QACONV_EXACT_MAPS=disk"):
         choose("int8", 2001, "device")
     assert choose("int8", 2001).exact_maps == "disk"

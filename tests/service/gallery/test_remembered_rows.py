@@ -13,7 +13,8 @@ from torch import Tensor
 
 from model.gallery_scoring import BlockedScorer
 from service.gallery import map_blocks
-from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob, appearance_scores
+from service.gallery.appearance_scores import appearance_scores
+from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob
 from service.gallery.capacity import CapacityError
 from service.gallery.device_gallery import DeviceGallery
 from service.gallery.remembered_rows import RememberedRows
