@@ -174,11 +174,11 @@ class CandidateScoring:
         )
 
     def _lift(self, search: _Search, parameters: LiftingParameters) -> LiftedCandidates:
-        began = time.perf_counter()
         table, slots, columns = self._gallery.table, search.slots, search.columns
         if not search.pairs.are_exact:
             cameras = torch.from_numpy(table.cameras[slots]).to(columns.device)
             self._settled.inc(settle_pivots(search.pairs, search.rows, columns, cameras, parameters.num_pivots))
+        began = time.perf_counter()
         scores, pivots, of_pivots = lift_candidates(
             search.pairs.logits[search.rows][:, columns],
             search.detection_ids,

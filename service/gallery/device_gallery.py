@@ -1,6 +1,6 @@
 """The gallery's feature maps in the device's memory, and what is asked of them: scores, coarse or exact."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -144,8 +144,8 @@ class DeviceGallery:
         Returns:
             The logits; −∞ where one of both is not on the disk any more, or cannot be read. The slots of these.
         """
-        logits = torch.full((len(rows),), -torch.inf, device=self.device)
         maps = {row: self._exact_map(queries, row) for row in np.unique(rows).tolist()}
+        logits = torch.full((len(rows),), -torch.inf, device=self.device)
         if isinstance(self.exact, MapBlocks):
             for row, query in maps.items():
                 assert query is not None
@@ -153,27 +153,38 @@ class DeviceGallery:
                 score = partial(self._score_maps, query[None])
                 logits[self._index(chosen)] = self.exact.score(score, 1, slots[chosen])[0]
             return logits, set()
-        # What is read is read once for all queries, some at a time.
         unreadable = {queries.persons[row - len(queries.maps)] for row, query in maps.items() if query is None}
+        # What is read is read once for all queries, some at a time.
         by_slot = np.argsort(slots, kind="stable")
         needed, firsts = np.unique(slots[by_slot], return_index=True)
-        ends = [*firsts[_READ_TOGETHER::_READ_TOGETHER].tolist(), len(slots)]
-        for number, end in enumerate(ends):
-            together = needed[number * _READ_TOGETHER : (number + 1) * _READ_TOGETHER]
-            pairs = by_slot[firsts[number * _READ_TOGETHER] : end]
-            found = self.exact.at(together.tolist())
-            is_there = np.array([map_ is not None for map_ in found])
-            unreadable.update(together[~is_there].tolist())
-            if not is_there.any():
-                continue
-            read = torch.stack([map_ for map_ in found if map_ is not None])
-            pairs = pairs[np.isin(slots[pairs], together[is_there])]
-            for row in np.unique(rows[pairs]).tolist():
-                chosen, query = pairs[rows[pairs] == row], maps[row]
-                if query is not None:
-                    places = self._index(np.searchsorted(together[is_there], slots[chosen]))
-                    logits[self._index(chosen)] = self._score_maps(query[None], read, rows=places)[0]
+        for start in range(0, len(needed), _READ_TOGETHER):
+            end = firsts[start + _READ_TOGETHER] if start + _READ_TOGETHER < len(needed) else len(slots)
+            pairs = by_slot[firsts[start] : end]
+            unreadable |= self._score_what_is_read(maps, rows[pairs], slots[pairs], self._index(pairs), logits)
         return logits, unreadable
+
+    def _score_what_is_read(
+        self,
+        maps: Mapping[int, Tensor | None],
+        rows: npt.NDArray[np.int64],
+        slots: npt.NDArray[np.int64],
+        places: Tensor,
+        logits: Tensor,
+    ) -> set[int]:
+        """Reads the maps in ascending slots and writes pairs' logits to their places; returns slots without a map."""
+        together = np.unique(slots)
+        found = self.exact.at(together.tolist())
+        is_there = np.array([map_ is not None for map_ in found])
+        there = together[is_there]
+        if len(there) == 0:
+            return set(together.tolist())
+        read = torch.stack([map_ for map_ in found if map_ is not None])
+        for row, query in maps.items():
+            chosen = np.flatnonzero((rows == row) & np.isin(slots, there))
+            if query is not None and len(chosen):
+                numbers = self._index(np.searchsorted(there, slots[chosen]))
+                logits[places[self._index(chosen)]] = self._score_maps(query[None], read, rows=numbers)[0]
+        return set(together[~is_there].tolist())
 
     def score_mutually(self, query: Tensor, slots: Sequence[int]) -> tuple[Tensor, list[int]]:
         """Exact logits float32 [1 + n, 1 + n] of a query and detections against each other, and the slots of these n:

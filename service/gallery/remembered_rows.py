@@ -154,12 +154,12 @@ class RememberedRows:
         recalled.logits[self._index(rows)[:, None], self._index(numbers)] = fresh
         if recalled.is_exact is not None:
             recalled.is_exact[self._index(rows)[:, None], self._index(numbers)] = False
-        kept = [number for number, row in enumerate(rows) if places[row] is not None]
-        if kept:
-            at = self._index([place for row in rows if (place := places[row]) is not None])[:, None], self._index(slots)
-            self._logits[at] = fresh[kept]
-            if self._is_exact is not None:
-                self._is_exact[at] = False
+        known = self._index(slots)
+        for number, row in enumerate(rows):
+            if (place := places[row]) is not None:
+                self._logits[place, known] = fresh[number]
+                if self._is_exact is not None:
+                    self._is_exact[place, known] = False
 
     def _take_places(self, persons: Sequence[int]) -> list[int | None]:
         """Where the row of each person stands; the least recently used ones give way, but none of these persons'."""
