@@ -30,10 +30,14 @@ RUN /opt/qaconv/bin/pip install --no-deps --force-reinstall .
 
 FROM python:3.12-slim
 
-# A fixed number, so that the owner of the files in /data is the same after every build.
-RUN groupadd --gid 10001 qaconv \
+# A compiler: on a GPU, Triton compiles what launches its kernel when the service starts, and keeps it in TRITON_CACHE_DIR.
+# The user has a fixed number, so that the owner of the files in /data is the same after every build.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --gid 10001 qaconv \
     && useradd --uid 10001 --gid qaconv --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin qaconv \
-    && install --directory --owner qaconv --group qaconv --mode 0700 /data
+    && install --directory --owner qaconv --group qaconv --mode 0700 /var/cache/triton /data
 
 COPY --from=build /opt/qaconv /opt/qaconv
 COPY deploy/healthcheck.py /opt/qaconv/healthcheck.py
@@ -49,7 +53,8 @@ ENV PATH=/opt/qaconv/bin:$PATH \
     QACONV_PORT=8000 \
     QACONV_ALLOW_REMOTE_WITHOUT_KEYS=true \
     QACONV_ALLOWED_HOSTS='["qaconv", "qaconv-gpu"]' \
-    QACONV_DATA_DIR=/data
+    QACONV_DATA_DIR=/data \
+    TRITON_CACHE_DIR=/var/cache/triton
 
 USER 10001:10001
 WORKDIR /data

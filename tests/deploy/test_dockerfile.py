@@ -98,8 +98,10 @@ def test_the_user_is_a_fixed_number_and_not_root() -> None:
     assert f"groupadd --gid {group} " in created
 
 
-def test_the_final_image_installs_nothing() -> None:
-    assert not re.search(r"apt-get|pip|gcc|build-essential", only("RUN"))
+def test_the_final_image_installs_a_compiler_for_triton_and_nothing_else() -> None:
+    assert re.findall(r"apt-get install --yes --no-install-recommends ([\w -]+?) +&&", only("RUN")) == ["gcc libc6-dev"]
+    assert not re.search(r"pip|g\+\+|build-essential", only("RUN"))
+    assert f"{environment()['TRITON_CACHE_DIR']} " in only("RUN")
 
 
 def test_the_base_images_are_one_version_that_the_project_supports() -> None:
