@@ -27,7 +27,8 @@ async def test_start_and_end(components: Components, caplog: pytest.LogCaptureFi
     started, stopped = read_record(components.settings.data_dir)
     assert (started["event"], stopped["event"]) == ("started", "stopped")
     assert (started["model_fingerprint"], started["detections"]) == (components.fingerprint, 0)
-    assert (started["host"], started["device"], started["precision"]) == ("127.0.0.1", "cpu", "float16")
+    assert (started["host"], started["device"]) == ("127.0.0.1", "cpu")
+    assert started["precision"] == components.gallery.precision
     assert (started["has_api_keys"], started["has_tls"], started["audit_retention_days"]) == (False, False, 365)
     assert f"the head of the audit record is 2:{stopped['hash']}" in caplog.text
 
