@@ -179,8 +179,9 @@ class DeviceGallery:
         if len(there) == 0:
             return set(together.tolist())
         read = torch.stack([map_ for map_ in found if map_ is not None])
+        is_readable = np.isin(slots, there)
         for row, query in maps.items():
-            chosen = np.flatnonzero((rows == row) & np.isin(slots, there))
+            chosen = np.flatnonzero((rows == row) & is_readable)
             if query is not None and len(chosen):
                 numbers = self._index(np.searchsorted(there, slots[chosen]))
                 logits[places[self._index(chosen)]] = self._score_maps(query[None], read, rows=numbers)[0]

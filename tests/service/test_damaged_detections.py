@@ -98,6 +98,25 @@ async def test_a_damaged_neighbour_does_not_end_a_search(components: Components)
     assert components.store.get_set_aside("d3") is not None
 
 
+@pytest.mark.parametrize("num_correspondences", [0, 20])
+async def test_a_map_that_an_exact_score_cannot_be_computed_from_is_set_aside(
+    settings: Settings, num_correspondences: int
+) -> None:
+    """Of int8 maps on the device and exact ones on the disk: nobody else reads that record for the answer."""
+    on_disk = settings.model_copy(update={"precision": "int8", "exact_maps": "disk"})
+    async with open_components(on_disk) as components:
+        await recover_gallery(components)
+        await ingest_five(components)
+        stored = components.store.get_feature_map("d3")
+        assert stored is not None
+        flip_wherever(components.settings.data_dir, encode_feature_map(stored), 300)
+        query = search_for(crop_file(3), num_correspondences=num_correspondences)
+        found = await search_gallery(components, query)
+        assert sorted(match.metadata.detection_id for match in found.matches) == ["d0", "d1", "d2", "d4"]
+        assert components.store.get_set_aside("d3") is not None
+        assert (await describe_gallery(components)).size == 4
+
+
 @pytest.mark.parametrize("database", ["metadata", "feature_maps", "crops"])
 async def test_what_was_set_aside_is_erased_and_replaced_as_any_other(components: Components, database: str) -> None:
     await ingest_five(components)

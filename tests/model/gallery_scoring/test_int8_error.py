@@ -73,8 +73,8 @@ def test_no_logit_of_any_maps_breaks_the_bound(seed: int, length: float, unevenn
     check(build(1), maps, queries=4)
 
 
-def test_the_worst_case_is_reached() -> None:
-    """One location, one channel that int8 rounds by half a step beside one that is held: the bound is the error."""
+def test_a_bound_worked_out_by_hand() -> None:
+    """One location, one channel that int8 rounds by half a step beside one that is held."""
     head = FoldedHead(torch.tensor([2.0]), torch.tensor([-3.0]), 0.25)
     matcher = FoldedMatcher(1, 1, 1, head)
     # Steps of 1/127: the second channel is half a step, and is rounded to none (to even).
