@@ -1,5 +1,5 @@
-"""Search, the whole way of a query crop: decode → feature map → nearby persons → scores → re-ranking → lifting → best
-matches → correspondences → metadata.
+"""Search, the whole way of a query crop: decode → feature map → nearby persons → scores, temporal ones too → re-ranking
+→ best matches → correspondences → metadata.
 """
 
 import asyncio
