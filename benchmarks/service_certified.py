@@ -24,11 +24,11 @@ from benchmarks.results_file import Plot, Point, Section, Spread, number, table
 from benchmarks.service_benchmark import Measured, ServiceSetup, run_benchmark
 from model.checkpoint import Checkpoint
 from model.temporal_lifting import LiftingParameters
-from service.gallery.best_matches import best_candidates
-from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob
+from service.gallery.candidate_scoring import CandidateScoring, ScoringJob
 from service.gallery.create_gallery import create_gallery, create_scorer
 from service.gallery.gallery_format import ExactMapsPlace, GalleryPrecision, choose_format
 from service.gallery.remembered_rows import RememberedRows
+from service.gallery.scored_candidates import ScoredCandidates
 from service.observability.metrics import Metrics
 from service.records import CandidateFilter
 from service.storage.detection_store import DetectionStore
@@ -37,7 +37,6 @@ _CPU = torch.device("cpu")
 _SIZES = (1000, 5000, 20_000)
 _QUERIES = 12
 _NEARBY = 17
-_ALPHA = LiftingParameters().alpha
 _FORMATS: Mapping[str, tuple[GalleryPrecision, Literal["auto"] | ExactMapsPlace]] = {
     "float16": ("float16", "auto"),
     "int8, exact maps on the device": ("int8", "device"),
@@ -119,7 +118,10 @@ def _measure_search(
             began = time.perf_counter()
             (answers[name],) = gallery.scoring.score([job])
             milliseconds[name].append(1000 * (time.perf_counter() - began))
-        equal += all(_answer(job, answers[name]) == _answer(job, answers["float16"]) for name in coarse)
+        equal += all(
+            (answers[name].best, answers[name].pivots) == (answers["float16"].best, answers["float16"].pivots)
+            for name in coarse
+        )
     pairs = len(jobs) * size * (1 + len(jobs[0].nearby_ids))
     return _Search(milliseconds, (galleries[coarse[0]].settled() - before) / pairs, equal)
 
@@ -132,16 +134,6 @@ def _jobs(setup: ServiceSetup, size: int, kind: Callable[[ScoringJob], ScoringJo
             near = random.choice(size, min(size, _NEARBY), replace=False)
             job = replace(job, nearby_ids=tuple(f"detection-{each:07}" for each in near))
         yield job
-
-
-def _answer(job: ScoringJob, scored: ScoredCandidates) -> object:
-    """The best with their final scores, and the pivots with theirs."""
-    scores, pivots = scored.appearance_scores, None
-    if scored.lifted is not None:
-        scores = (scored.lifted.temporal_scores + _ALPHA) * scores
-        pivots = scored.lifted.pivots, scored.lifted.pivot_appearance_scores
-    best = best_candidates(scores, scored.detection_ids, job.count)
-    return [(scored.detection_ids[place], scores[place]) for place in best], pivots
 
 
 def _point(size: int, milliseconds: Sequence[float]) -> Point:

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from model.checkpoint import Checkpoint
-from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob
+from service.gallery.candidate_scoring import CandidateScoring, ScoringJob
 from service.gallery.create_gallery import DeviceScorer
 from service.gallery.device_gallery import DeviceGallery
 from service.gallery.mutual_scoring import MutualScores, MutualScoring, MutualScoringJob
 from service.gallery.remembered_rows import RememberedRows
+from service.gallery.scored_candidates import ScoredCandidates
 from service.inference.device_worker import Operation
 from service.inference.feature_extraction import FeatureExtraction, FeatureMap
 from service.inference.known_answer import KnownAnswerCheck

@@ -6,9 +6,10 @@ from model.checkpoint import Checkpoint
 from model.config import ModelConfig
 from service.api.answers import MOMENT_FORMAT, FeatureMapSize, ImageSize
 from service.api.correspondence_answers import CorrespondenceAnswer, PixelGrid, describe_correspondences
+from service.gallery.scored_candidates import ScoredPivot
 from service.observability.stage_timing import Timing
 from service.rfc_3339 import format_moment
-from service.search.search_records import LiftingReport, Match, PivotReport, QuerySeen, SearchResult
+from service.search.search_records import LiftingReport, Match, QuerySeen, SearchResult
 
 
 class QueryAnswer(BaseModel):
@@ -142,7 +143,7 @@ def _describe_lifting(lifting: LiftingReport) -> LiftingAnswer:
     )
 
 
-def _describe_pivot(pivot: PivotReport) -> PivotAnswer:
+def _describe_pivot(pivot: ScoredPivot) -> PivotAnswer:
     return PivotAnswer(
         camera_id=pivot.camera_id,
         detection_id=pivot.detection_id,

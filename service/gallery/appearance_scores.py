@@ -1,10 +1,13 @@
 """From logits to what a search is ranked by."""
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
 Scores = npt.NDArray[np.float64]
+_OneOrMany = TypeVar("_OneOrMany", float, Scores)
 
 
 def appearance_scores(logits: Tensor) -> Scores:
@@ -14,7 +17,7 @@ def appearance_scores(logits: Tensor) -> Scores:
     return scores
 
 
-def lifted_scores(similarities: Scores, temporal_scores: Scores, alpha: float) -> Scores:
+def lifted_scores(similarities: _OneOrMany, temporal_scores: _OneOrMany, alpha: float) -> _OneOrMany:
     """(p_t + α) · p_a, or times what re-ranking made of p_a.
 
     The one place where it is computed: what has to be exact is certified for these very numbers.

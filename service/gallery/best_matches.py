@@ -1,6 +1,7 @@
 """The best of the scored candidates, one for each group where that is wanted."""
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -8,9 +9,10 @@ import numpy.typing as npt
 GroupBy = Literal["detection", "track", "person"]
 
 
-def group_labels(
-    group_by: GroupBy, track_ids: npt.NDArray[np.object_], person_ids: npt.NDArray[np.object_]
-) -> npt.NDArray[np.object_] | None:
+_Labels = TypeVar("_Labels")
+
+
+def group_labels(group_by: GroupBy, track_ids: _Labels, person_ids: _Labels) -> _Labels | None:
     """What candidates are grouped by; None where each is a group of its own."""
     return {"detection": None, "track": track_ids, "person": person_ids}[group_by]
 
@@ -55,17 +57,17 @@ def best_of_groups(
     considered = min(len(scores), 4 * count)
     while True:
         ordered = best_candidates(scores, detection_ids, considered)
-        best = _first_of_each(ordered, labels)
+        best = [ordered[place] for place in first_of_groups([labels[place] for place in ordered])]
         if len(best) >= count or considered == len(scores):
             return best[:count]
         considered = min(len(scores), 4 * considered)
 
 
-def _first_of_each(ordered: list[int], labels: npt.NDArray[np.object_]) -> list[int]:
-    seen: set[Any] = set()
+def first_of_groups(labels: Sequence[object]) -> list[int]:
+    """The place of the first of each group among labels in their order; who has none, None, is a group alone."""
+    seen: set[object] = set()
     first: list[int] = []
-    for place in ordered:
-        label = labels[place]
+    for place, label in enumerate(labels):
         if label is None or label not in seen:
             seen.add(label)
             first.append(place)

@@ -1,5 +1,7 @@
 """Temporal scores of a search's candidates, on the device."""
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,51 +11,70 @@ from torch import Tensor
 
 from model.temporal_lifting import Candidates, LiftingParameters, Pivot, find_temporal_scores
 from service.gallery.appearance_scores import appearance_scores
+from service.gallery.scored_candidates import ScoredPivot
+from service.gallery.slot_table import SlotTable
 from service.records import MICROSECONDS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
 class LiftedCandidates:
-    """What lifting knows of the candidates of one search.
+    """What lifting knows of the n candidates of one search.
 
     Attributes:
-        temporal_scores: p_t, float64 [n].
+        temporal_scores: p_t, float64 [n], on the device.
         pivots: by camera, the best of each first.
-        pivot_appearance_scores: p_a of each pivot and the nearby person that retrieved it.
         seconds: that the device worked on it.
     """
 
-    temporal_scores: npt.NDArray[np.float64]
-    pivots: list[Pivot]
-    pivot_appearance_scores: list[float]
+    temporal_scores: Tensor
+    pivots: tuple[ScoredPivot, ...]
     seconds: float
 
 
 def lift_candidates(
     logits: Tensor,
-    detection_ids: npt.NDArray[np.object_],
-    timestamps_us: npt.NDArray[np.int64],
-    cameras: npt.NDArray[np.int64],
+    table: SlotTable,
+    slots: npt.NDArray[np.int64],
+    *,
+    cameras: Tensor,
+    nearby: Sequence[int],
     parameters: LiftingParameters,
-) -> tuple[npt.NDArray[np.float64], list[Pivot], list[float]]:
-    """Temporal scores p_t, the pivots and their appearance scores.
+) -> LiftedCandidates:
+    """Temporal scores p_t and the pivots with their appearance scores.
 
     Pivots are retrieved by logits, which do not saturate.
 
     Args:
-        logits: float32 [r, n] of the query and its nearby persons; exact where they may be pivots'.
-        detection_ids: object [n].
-        timestamps_us: int64 [n].
-        cameras: int64 [n].
+        logits: float32 [1 + r, n] of the query and its nearby persons; exact where they may be pivots'.
+        table: of the gallery.
+        slots: of the candidates, int64 [n].
+        cameras: of the candidates, int64 [n], on the device.
+        nearby: slots of the nearby persons, r.
         parameters: the paper's.
     """
-    device = logits.device
+    began = time.perf_counter()
     # Counted from the first candidate, seconds are exact to less than a microsecond in float64.
-    first = int(timestamps_us.min()) if len(timestamps_us) else 0
-    seconds = torch.from_numpy((timestamps_us - first) / MICROSECONDS_PER_SECOND)
-    candidates = Candidates(ids=detection_ids, cameras=torch.from_numpy(cameras).to(device), seconds=seconds.to(device))
+    timestamps_us = table.timestamps_us[slots]
+    first = int(timestamps_us.min()) if len(slots) else 0
+    seconds = torch.from_numpy((timestamps_us - first) / MICROSECONDS_PER_SECOND).to(logits.device)
+    candidates = Candidates(ids=table.detection_ids[slots], cameras=cameras, seconds=seconds)
     temporal = find_temporal_scores(logits, candidates, parameters)
-    rows = [pivot.retrieved_by for pivot in temporal.pivots]
-    places = [pivot.candidate for pivot in temporal.pivots]
-    of_pivots: list[float] = appearance_scores(logits[rows, places]).tolist()
-    return temporal.values.cpu().numpy(), temporal.pivots, of_pivots
+    pivots = _describe(temporal.pivots, logits, table, slots, nearby)
+    return LiftedCandidates(temporal.values, pivots, time.perf_counter() - began)
+
+
+def _describe(
+    pivots: Sequence[Pivot], logits: Tensor, table: SlotTable, slots: npt.NDArray[np.int64], nearby: Sequence[int]
+) -> tuple[ScoredPivot, ...]:
+    places = [pivot.candidate for pivot in pivots]
+    scores = appearance_scores(logits[[pivot.retrieved_by for pivot in pivots], places]).tolist()
+    return tuple(
+        ScoredPivot(
+            camera_id=table.camera_ids[pivot.camera],
+            detection_id=table.detection_ids[slot],
+            timestamp_us=int(table.timestamps_us[slot]),
+            retrieved_by=table.detection_ids[nearby[pivot.retrieved_by - 1]] if pivot.retrieved_by else None,
+            appearance_score=score,
+        )
+        for pivot, slot, score in zip(pivots, slots[places].tolist(), scores, strict=True)
+    )

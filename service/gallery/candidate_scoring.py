@@ -1,6 +1,5 @@
 """Scores of queries and their nearby persons against the candidates of each search, all searches that wait at once."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,13 +9,14 @@ import torch
 from torch import Tensor
 
 from model.temporal_lifting import LiftingParameters
-from service.gallery.appearance_scores import Scores, appearance_scores, lifted_scores
-from service.gallery.best_matches import GroupBy, group_labels
+from service.gallery.best_matches import GroupBy
 from service.gallery.candidate_lifting import LiftedCandidates, lift_candidates
-from service.gallery.certified_ranking import WantedBest, number_labels, settle_best, settle_pivots
+from service.gallery.candidate_order import CandidateOrder
+from service.gallery.certified_ranking import settle_best, settle_pivots
 from service.gallery.device_gallery import DeviceGallery
 from service.gallery.pair_scores import PairScores
 from service.gallery.remembered_rows import RememberedRows
+from service.gallery.scored_candidates import ScoredCandidates
 from service.observability.metrics import Metrics
 from service.records import CandidateFilter
 
@@ -34,7 +34,7 @@ class ScoringJob:
         nearby_ids: detections that are scored against the candidates too.
         wanted: the candidates.
         excluded_id: the query itself where it is stored; no candidate.
-        count: how many of the best candidates have to have the scores that exact scoring alone gives.
+        count: how many of the best candidates are wanted, with the scores that exact scoring alone gives.
         group_by: of what these are the best: each detection, or one for each track or person.
         lifting: the paper's parameters; None for no lifting.
         is_ranked_by_appearance: whether the best are wanted by appearance alone although temporal scores are wanted
@@ -52,47 +52,22 @@ class ScoringJob:
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredCandidates:
-    """The n candidates of one search as they were when scored.
+class _Search:
+    """A job among those that are scored together.
 
     Attributes:
-        appearance_scores: the query's p_a, float64 [n]: in float32 the best would all be 1. Those that may be among the
-            best are exact, those of all others too low to be.
-        lifted: temporal scores and pivots; None without lifting.
-        nearby_ids: who was near; those erased in the meantime are not among them.
-        detection_ids: object [n].
-        unreadable_ids: of those whose maps on the disk could not be read for exact scores; their p_a is 0.
-        timestamps_us: int64 [n].
-        cameras: int64 [n], numbers into `camera_ids`.
-        camera_ids: names of the numbers.
-        track_ids: object [n].
-        person_ids: object [n].
-        gallery_size: detections in the gallery, candidates or not.
+        rows: of the scores: the query's, then those of who is near.
+        nearby: slots of who is near.
+        columns: of the candidates, on the device.
+        slots: of the candidates.
     """
-
-    appearance_scores: npt.NDArray[np.float64]
-    lifted: LiftedCandidates | None
-    nearby_ids: tuple[str, ...]
-    detection_ids: npt.NDArray[np.object_]
-    unreadable_ids: tuple[str, ...]
-    timestamps_us: npt.NDArray[np.int64]
-    cameras: npt.NDArray[np.int64]
-    camera_ids: tuple[str, ...]
-    track_ids: npt.NDArray[np.object_]
-    person_ids: npt.NDArray[np.object_]
-    gallery_size: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Search:
-    """A job, its rows among its group's scores, the query's first, and columns, slots and IDs of its candidates."""
 
     job: ScoringJob
     pairs: PairScores
     rows: list[int]
+    nearby: list[int]
     columns: Tensor
     slots: npt.NDArray[np.int64]
-    detection_ids: npt.NDArray[np.object_]
 
 
 class CandidateScoring:
@@ -145,63 +120,50 @@ class CandidateScoring:
                 job=job,
                 pairs=pairs,
                 rows=[row, *(row_of[slot] for slot in near)],
-                columns=torch.from_numpy(np.searchsorted(union, own)).to(self._gallery.device),
+                nearby=near,
+                columns=_columns(own, union).to(self._gallery.device),
                 slots=own,
-                detection_ids=self._gallery.table.detection_ids[own],
             )
             for row, (job, own, near) in enumerate(zip(jobs, slots, nearby, strict=True))
         ]
-        return [self._finish(search, near) for search, near in zip(searches, nearby, strict=True)]
+        return [self._finish(search) for search in searches]
 
-    def _finish(self, search: _Search, near: list[int]) -> ScoredCandidates:
+    def _finish(self, search: _Search) -> ScoredCandidates:
         """Temporal scores of one search, then the exact scores of its best candidates."""
-        table, slots = self._gallery.table, search.slots
-        lifted = None if search.job.lifting is None else self._lift(search, search.job.lifting)
-        if not search.pairs.are_exact and len(slots) > 0:
-            self._settle(search, lifted)
+        table, job = self._gallery.table, search.job
+        lifted = None if job.lifting is None else self._lift(search, job.lifting)
+        order = CandidateOrder(
+            table=table,
+            slots=search.slots,
+            group_by=job.group_by,
+            count=job.count,
+            temporal_scores=None if lifted is None else lifted.temporal_scores,
+            alpha=None if job.lifting is None or job.is_ranked_by_appearance else job.lifting.alpha,
+        )
+        if not search.pairs.are_exact and len(search.slots) > 0:
+            self._settled.inc(settle_best(search.pairs, search.rows[0], search.columns, order))
         return ScoredCandidates(
-            appearance_scores=appearance_scores(search.pairs.logits[search.rows[0], search.columns]),
-            lifted=lifted,
-            nearby_ids=tuple(table.detection_ids[near]),
-            detection_ids=search.detection_ids,
+            best=order.choose_best(search.pairs.logits[search.rows[0], search.columns]),
+            pivots=None if lifted is None else lifted.pivots,
+            lifting_seconds=0.0 if lifted is None else lifted.seconds,
+            nearby_ids=tuple(table.detection_ids[search.nearby]),
             unreadable_ids=tuple(table.detection_ids[sorted(search.pairs.unreadable)]),
-            timestamps_us=table.timestamps_us[slots],
-            cameras=table.cameras[slots],
-            camera_ids=tuple(table.camera_ids),
-            track_ids=table.track_ids[slots],
-            person_ids=table.person_ids[slots],
+            num_candidates=len(search.slots),
             gallery_size=table.size,
         )
 
     def _lift(self, search: _Search, parameters: LiftingParameters) -> LiftedCandidates:
         table, slots, columns = self._gallery.table, search.slots, search.columns
+        cameras = torch.from_numpy(table.cameras[slots]).to(columns.device)
         if not search.pairs.are_exact:
-            cameras = torch.from_numpy(table.cameras[slots]).to(columns.device)
             self._settled.inc(settle_pivots(search.pairs, search.rows, columns, cameras, parameters.num_pivots))
-        began = time.perf_counter()
-        scores, pivots, of_pivots = lift_candidates(
-            search.pairs.logits[search.rows][:, columns],
-            search.detection_ids,
-            table.timestamps_us[slots],
-            table.cameras[slots],
-            parameters,
-        )
-        return LiftedCandidates(scores, pivots, of_pivots, time.perf_counter() - began)
+        logits = search.pairs.logits[search.rows][:, columns]
+        return lift_candidates(logits, table, slots, cameras=cameras, nearby=search.nearby, parameters=parameters)
 
-    def _settle(self, search: _Search, lifted: LiftedCandidates | None) -> None:
-        table, job = self._gallery.table, search.job
-        labels = group_labels(job.group_by, table.track_ids[search.slots], table.person_ids[search.slots])
 
-        def scores_of(logits: Tensor) -> Scores:
-            scores = appearance_scores(logits)
-            if lifted is None or job.lifting is None or job.is_ranked_by_appearance:
-                return scores
-            return lifted_scores(scores, lifted.temporal_scores, job.lifting.alpha)
-
-        wanted = WantedBest(
-            scores_of, search.detection_ids, None if labels is None else number_labels(labels), job.count
-        )
-        self._settled.inc(settle_best(search.pairs, search.rows[0], search.columns, wanted))
+def _columns(slots: npt.NDArray[np.int64], union: npt.NDArray[np.int64]) -> Tensor:
+    """Where some slots stand among all that are scored, both ascending."""
+    return torch.arange(len(union)) if len(slots) == len(union) else torch.from_numpy(np.searchsorted(union, slots))
 
 
 def _union(slots: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:

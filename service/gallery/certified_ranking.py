@@ -6,20 +6,15 @@ best. All others get their exact scores too, and whoever is left with a coarse o
 exact one may be. That is done again where a map turned out not to be readable.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from service.gallery.appearance_scores import Scores
-from service.gallery.best_matches import best_candidates
+from service.gallery.candidate_order import CandidateOrder, a_little_less, lowest_of_best
 from service.gallery.pair_scores import PairScores
-
-# From logits [n] to scores that grow with them.
-ScoresOf = Callable[[Tensor], Scores]
 
 
 def settle_pivots(pairs: PairScores, rows: Sequence[int], columns: Tensor, cameras: Tensor, num_pivots: int) -> int:
@@ -57,66 +52,41 @@ def _kth_highest(scores: Tensor, count: int) -> float:
     return float(scores.flatten().topk(count).values[-1]) if scores.numel() >= count else -torch.inf
 
 
-@dataclass(frozen=True, slots=True)
-class WantedBest:
-    """Which candidates of a search are its best.
-
-    Attributes:
-        scores_of: what they are ranked by, from their logits.
-        detection_ids: object [n]; equal scores are ordered by them.
-        labels: int64 [n], from `number_labels`: of candidates with one label only the best counts. None where all do.
-        count: how many are wanted.
-    """
-
-    scores_of: ScoresOf
-    detection_ids: npt.NDArray[np.object_]
-    labels: npt.NDArray[np.int64] | None
-    count: int
-
-
-def settle_best(pairs: PairScores, row: int, columns: Tensor, wanted: WantedBest) -> int:
+def settle_best(pairs: PairScores, row: int, columns: Tensor, order: CandidateOrder) -> int:
     """Makes exact whatever may be among the best candidates of a query; returns how many were not yet.
 
     Args:
         pairs: of the batch.
         row: of the query.
         columns: of its candidates.
-        wanted: which are the best.
+        order: theirs, and how many are wanted.
     """
-    look_best = best_candidates(wanted.scores_of(pairs.logits[row, columns]), wanted.detection_ids, wanted.count)
-    settled = pairs.settle([row], columns, _mark(look_best, columns))
+    looks_best = torch.zeros(1, len(columns), dtype=torch.bool, device=columns.device)
+    looks_best[0, order.look_best(pairs.logits[row, columns])] = True
+    settled = pairs.settle([row], columns, looks_best)
+    labels = order.labels_of(slice(None))
+    numbers = None if labels is None else number_labels(labels).to(columns.device)
     while True:
         unreadable = len(pairs.unreadable)
-        lower, upper = (wanted.scores_of(logits[0]) for logits in pairs.bounds([row], columns))
-        places = np.flatnonzero(_may_be_best(lower, upper, wanted))
-        settled += pairs.settle([row], columns, _mark(places, columns))
+        lower, upper = (order.scores_of(logits[0]) for logits in pairs.bounds([row], columns))
+        settled += pairs.settle([row], columns, _may_be_best(lower, upper, numbers, order.count)[None])
         if len(pairs.unreadable) == unreadable:
             return settled
 
 
-def _may_be_best(lower: Scores, upper: Scores, wanted: WantedBest) -> npt.NDArray[np.bool_]:
-    if wanted.labels is None:
-        # Of those that have one score for certain, the first by ID are exact already: a weight of 0 leaves many.
-        is_open: npt.NDArray[np.bool_] = upper >= _kth_highest(torch.from_numpy(lower), wanted.count)
-        if len(lower) > wanted.count:
-            is_open &= lower < upper
-        return is_open
-    best_of_label = np.full(int(wanted.labels.max(initial=-1)) + 1, -np.inf)
-    np.maximum.at(best_of_label, wanted.labels, lower)
-    threshold = _kth_highest(torch.from_numpy(best_of_label), wanted.count)
+def _may_be_best(lower: Tensor, upper: Tensor, labels: Tensor | None, count: int) -> Tensor:
+    if labels is None:
+        # Of those that are 0 for certain, the first by ID are exact already: a weight of 0 leaves many.
+        return (upper >= lowest_of_best(lower, count)) & ((upper > 0) | (len(upper) <= count))
+    best_of_label = torch.full((int(labels.max()) + 1,), -torch.inf, dtype=lower.dtype, device=lower.device)
+    best_of_label.scatter_reduce_(0, labels, lower, "amax")
     # A label's other candidates count only where they may be better than its best.
-    may_be_best: npt.NDArray[np.bool_] = upper >= np.maximum(threshold, best_of_label[wanted.labels])
-    return may_be_best
+    lowest = a_little_less(best_of_label)[labels].clamp(min=lowest_of_best(best_of_label, count))
+    return upper >= lowest
 
 
-def number_labels(labels: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
-    """Numbers from 0 for labels [n], equal ones for equal labels; who has none gets a number of its own."""
+def number_labels(labels: npt.NDArray[np.object_]) -> Tensor:
+    """Numbers from 0 for labels, int64 [n], equal ones for equal labels; who has none gets a number of its own."""
     number_of: dict[object, int] = {}
     keys = (place if label is None else label for place, label in enumerate(labels.tolist()))
-    return np.array([number_of.setdefault(key, len(number_of)) for key in keys], dtype=np.int64)
-
-
-def _mark(places: Sequence[int] | npt.NDArray[np.int64], columns: Tensor) -> Tensor:
-    is_marked = torch.zeros(1, len(columns), dtype=torch.bool)
-    is_marked[0, torch.as_tensor(places, dtype=torch.int64)] = True
-    return is_marked.to(columns.device)
+    return torch.tensor([number_of.setdefault(key, len(number_of)) for key in keys], dtype=torch.int64)

@@ -3,7 +3,8 @@ the other way round (Zhong et al., "Re-ranking Person Re-identification with k-r
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,46 +13,49 @@ from torch import Tensor
 
 from model.reranking import RerankingParameters, encode_neighbours, rerank_rows
 from service.components import Components
-from service.gallery.best_matches import best_candidates
-from service.gallery.candidate_scoring import ScoredCandidates
+from service.gallery.appearance_scores import lifted_scores
 from service.gallery.mutual_scoring import MutualScoringJob
+from service.gallery.scored_candidates import ScoredCandidate
 from service.inference.feature_extraction import FeatureMap
 
 # Everybody is compared with everybody: 201² comparisons are as many as a query has with a gallery of 40,000.
 RERANKED_CANDIDATES = 200
 
 
-@dataclass(frozen=True, slots=True)
-class RerankedCandidates:
-    """The best candidates, those with the highest appearance scores, re-ranked.
-
-    Attributes:
-        places: int64 [m], where they stand among the candidates.
-        similarities: float64 [n], 1 − d* in [0, 1] of these, 0 of all others.
-    """
-
-    places: npt.NDArray[np.int64]
-    similarities: npt.NDArray[np.float64]
-
-
 async def rerank_candidates(
-    components: Components, feature_map: FeatureMap, scored: ScoredCandidates
-) -> RerankedCandidates:
-    """Re-ranks the best 200 candidates; who was erased since they were scored is left out.
+    components: Components, feature_map: FeatureMap, best: Sequence[ScoredCandidate], alpha: float
+) -> list[ScoredCandidate]:
+    """Re-ranks the best candidates by appearance, and lifts them where they have temporal scores; in their new order.
 
-    With the paper's k1, k2 and λ; the other candidates count for nothing, neither as neighbours nor for the scale.
+    With the paper's k1, k2 and λ; all other candidates count for nothing, neither as neighbours nor for the scale. Who
+    was erased since they were scored is left out. What is lifted is what re-ranking made of the query's p_a; pivots
+    were retrieved by appearance: the nearby persons' own candidates are not re-ranked.
+
+    Args:
+        components: of the running service.
+        feature_map: the query's.
+        best: at most `RERANKED_CANDIDATES`.
+        alpha: α of lifting.
 
     Raises:
         Unavailable: try again.
     """
-    best = await asyncio.to_thread(best_candidates, scored.appearance_scores, scored.detection_ids, RERANKED_CANDIDATES)
-    job = MutualScoringJob(feature_map, tuple(scored.detection_ids[best]))
+    job = MutualScoringJob(feature_map, tuple(candidate.detection_id for candidate in best))
     mutual = await components.worker.run_accepted(components.operations.score_mutually, job)
-    there = frozenset(mutual.detection_ids)
-    places = np.array([place for place in best if scored.detection_ids[place] in there], dtype=np.int64)
-    similarities = np.zeros(len(scored.detection_ids))
-    similarities[places] = await asyncio.to_thread(rerank_first, mutual.logits)
-    return RerankedCandidates(places, similarities)
+    similarities = await asyncio.to_thread(rerank_first, mutual.logits)
+    similarity_of = dict(zip(mutual.detection_ids, similarities.tolist(), strict=True))
+    reranked = [
+        _rescore(candidate, similarity_of[candidate.detection_id], alpha)
+        for candidate in best
+        if candidate.detection_id in similarity_of
+    ]
+    return sorted(reranked, key=lambda candidate: (-candidate.score, candidate.detection_id))
+
+
+def _rescore(candidate: ScoredCandidate, similarity: float, alpha: float) -> ScoredCandidate:
+    temporal = candidate.temporal_score
+    score = similarity if temporal is None else lifted_scores(similarity, temporal, alpha)
+    return replace(candidate, reranked_score=similarity, score=score)
 
 
 def rerank_first(logits: Tensor) -> npt.NDArray[np.float64]:

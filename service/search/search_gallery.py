@@ -4,44 +4,29 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
-import numpy.typing as npt
 
 from model.correspondences import Correspondence, list_correspondences
 from service.components import Components
 from service.damaged_detections import read_sound
 from service.errors import InvalidField
-from service.gallery.appearance_scores import lifted_scores
-from service.gallery.best_matches import choose_best, group_labels
-from service.gallery.candidate_scoring import ScoredCandidates, ScoringJob
+from service.gallery.best_matches import first_of_groups, group_labels
+from service.gallery.candidate_scoring import ScoringJob
+from service.gallery.scored_candidates import ScoredCandidate, ScoredCandidates
 from service.inference.feature_extraction import FeatureMap
 from service.inference.matching import MatchedPair, MatchingJob
 from service.observability.stage_timing import StageTiming, search_stages
 from service.read_detections import read_comparable_feature_map, read_metadata
 from service.records import DetectionMetadata
 from service.search.nearby_persons import NearbyPersons, find_nearby
-from service.search.rerank_candidates import RERANKED_CANDIDATES, RerankedCandidates, rerank_candidates
+from service.search.rerank_candidates import RERANKED_CANDIDATES, rerank_candidates
 from service.search.search_records import (
     LiftingReport,
     Match,
-    PivotReport,
     QuerySeen,
     SearchQuery,
     SearchResult,
 )
 from service.search.stand_in import find_stand_in, require_still_there
-
-
-@dataclass(frozen=True, slots=True)
-class _Ranking:
-    """Scores of all candidates, float64 [n], and the places of the best, best first."""
-
-    scores: npt.NDArray[np.float64]
-    reranked_scores: npt.NDArray[np.float64] | None
-    temporal_scores: npt.NDArray[np.float64] | None
-    best: list[int]
 
 
 async def search_gallery(components: Components, query: SearchQuery) -> SearchResult:
@@ -72,21 +57,20 @@ async def search_gallery(components: Components, query: SearchQuery) -> SearchRe
     )
     with timing.stage("score") as score_stage:
         scored = await components.worker.run(components.operations.score, job)
-        if scored.lifted is not None:
-            score_stage.move("lift", scored.lifted.seconds)
-        reranked = await rerank_candidates(components, feature_map, scored) if query.rerank else None
+        if scored.pivots is not None:
+            score_stage.move("lift", scored.lifting_seconds)
+        best = await _rank(components, query, feature_map, scored)
     if scored.unreadable_ids:  # Damaged ones are set aside.
         await read_sound(components, components.store.get_feature_map, scored.unreadable_ids)
-    ranking = await asyncio.to_thread(_rank, scored, reranked, query)
     if stand_in is not None:
         await require_still_there(components, stand_in)
     with timing.stage("locate"):
-        matches = await _describe_matches(components, query, feature_map, scored, ranking)
+        matches = await _describe_matches(components, query, feature_map, best)
     _count(components, reason)
     return SearchResult(
         query=seen,
         gallery_size=scored.gallery_size,
-        num_candidates=len(scored.detection_ids),
+        num_candidates=scored.num_candidates,
         lifting=_report_lifting(query, scored, reason=reason, is_truncated=nearby.is_truncated, stand_in=stand_in),
         matches=matches,
         timing_ms=timing.finish(),
@@ -135,77 +119,62 @@ def _why_not_lifted(query: SearchQuery, seen: QuerySeen) -> str | None:
     return "no_camera_or_time"
 
 
-def _rank(scored: ScoredCandidates, reranked: RerankedCandidates | None, query: SearchQuery) -> _Ranking:
-    """Orders all candidates, or those that were re-ranked: how these compare with the others is not known.
-
-    What is lifted is the query's p_a or what re-ranking made of it. Pivots are retrieved by appearance either way: the
-    nearby persons' own candidates are not re-ranked.
-    """
-    reranked_scores = None if reranked is None else reranked.similarities
-    scores = scored.appearance_scores if reranked_scores is None else reranked_scores
-    temporal_scores = None if scored.lifted is None else scored.lifted.temporal_scores
-    if temporal_scores is not None:
-        scores = lifted_scores(scores, temporal_scores, query.lifting.alpha)
-    places = np.arange(len(scores)) if reranked is None else reranked.places
-    labels = group_labels(query.group_by, scored.track_ids[places], scored.person_ids[places])
-    best = places[choose_best(scores[places], scored.detection_ids[places], labels, query.limit)].tolist()
-    if scored.unreadable_ids:
-        best = [place for place in best if scored.detection_ids[place] not in scored.unreadable_ids]
-    if query.min_score is not None:
-        best = [place for place in best if scores[place] >= query.min_score]
-    return _Ranking(scores, reranked_scores, temporal_scores, best)
+async def _rank(
+    components: Components, query: SearchQuery, feature_map: FeatureMap, scored: ScoredCandidates
+) -> list[ScoredCandidate]:
+    """The candidates that are answered, best first. Of re-ranked ones it is not known how they compare with others."""
+    best: Sequence[ScoredCandidate] = scored.best
+    if query.rerank:
+        best = await rerank_candidates(components, feature_map, best, query.lifting.alpha)
+        labels = group_labels(query.group_by, [each.track_id for each in best], [each.person_id for each in best])
+        if labels is not None:
+            best = [best[place] for place in first_of_groups(labels)]
+    return [each for each in best[: query.limit] if query.min_score is None or each.score >= query.min_score]
 
 
 async def _describe_matches(
     components: Components,
     query: SearchQuery,
     feature_map: FeatureMap,
-    scored: ScoredCandidates,
-    ranking: _Ranking,
+    best: Sequence[ScoredCandidate],
 ) -> tuple[Match, ...]:
     """The best candidates with their metadata and correspondences.
 
     What was erased since it was scored is left out, and what has another camera, time, track or person by now: the
     candidate that was scored is no longer there.
     """
-    detection_ids = [str(scored.detection_ids[place]) for place in ranking.best]
+    detection_ids = [candidate.detection_id for candidate in best]
     metadata, pairs = await asyncio.gather(
         _read_last_from_redis(components, detection_ids),
         _match_again(components, feature_map, detection_ids) if query.num_correspondences else _none(detection_ids),
     )
     found = [
-        (place, about, pair)
-        for place, about, pair in zip(ranking.best, metadata, pairs, strict=True)
-        if about is not None
-        and _is_as_scored(about, scored, place)
-        and (pair is not None or not query.num_correspondences)
+        (candidate, about, pair)
+        for candidate, about, pair in zip(best, metadata, pairs, strict=True)
+        if about is not None and _is_as_scored(about, candidate) and (pair is not None or not query.num_correspondences)
     ]
     located = await asyncio.to_thread(_locate, components, query, [pair for _, _, pair in found])
     matches = [
         Match(
             rank=rank,
             metadata=about,
-            score=float(ranking.scores[place]),
-            appearance_score=float(scored.appearance_scores[place]),
-            reranked_score=_score_at(ranking.reranked_scores, place),
-            temporal_score=_score_at(ranking.temporal_scores, place),
+            score=candidate.score,
+            appearance_score=candidate.appearance_score,
+            reranked_score=candidate.reranked_score,
+            temporal_score=candidate.temporal_score,
             correspondences=correspondences,
         )
-        for rank, ((place, about, _), correspondences) in enumerate(zip(found, located, strict=True), start=1)
+        for rank, ((candidate, about, _), correspondences) in enumerate(zip(found, located, strict=True), start=1)
     ]
     return tuple(matches)
 
 
-def _score_at(scores: npt.NDArray[np.float64] | None, place: int) -> float | None:
-    return None if scores is None else float(scores[place])
-
-
-def _is_as_scored(about: DetectionMetadata, scored: ScoredCandidates, place: int) -> bool:
+def _is_as_scored(about: DetectionMetadata, candidate: ScoredCandidate) -> bool:
     return (about.camera_id, about.timestamp_us, about.track_id, about.person_id) == (
-        scored.camera_ids[scored.cameras[place]],
-        scored.timestamps_us[place],
-        scored.track_ids[place],
-        scored.person_ids[place],
+        candidate.camera_id,
+        candidate.timestamp_us,
+        candidate.track_id,
+        candidate.person_id,
     )
 
 
@@ -260,26 +229,12 @@ def _report_lifting(
     is_truncated: bool,
     stand_in: str | None,
 ) -> LiftingReport:
-    lifted = scored.lifted
-    report = LiftingReport(
-        applied=lifted is not None,
+    return LiftingReport(
+        applied=scored.pivots is not None,
         reason=reason,
         parameters=query.lifting,
         nearby=scored.nearby_ids,
         nearby_truncated=is_truncated,
-        pivots=(),
+        pivots=scored.pivots if scored.pivots is not None and query.include_pivots else (),
         stand_in=stand_in,
     )
-    if lifted is None or not query.include_pivots:
-        return report
-    pivots = [
-        PivotReport(
-            camera_id=scored.camera_ids[pivot.camera],
-            detection_id=str(scored.detection_ids[pivot.candidate]),
-            timestamp_us=int(scored.timestamps_us[pivot.candidate]),
-            retrieved_by=scored.nearby_ids[pivot.retrieved_by - 1] if pivot.retrieved_by else None,
-            appearance_score=appearance_score,
-        )
-        for pivot, appearance_score in zip(lifted.pivots, lifted.pivot_appearance_scores, strict=True)
-    ]
-    return replace(report, pivots=tuple(pivots))

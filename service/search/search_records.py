@@ -6,6 +6,7 @@ from typing import Literal
 from model.correspondences import Correspondence
 from model.temporal_lifting import LiftingParameters
 from service.gallery.best_matches import GroupBy
+from service.gallery.scored_candidates import ScoredPivot
 from service.observability.stage_timing import Timing
 from service.records import CandidateFilter, DetectionMetadata
 
@@ -53,17 +54,6 @@ class QuerySeen:
 
 
 @dataclass(frozen=True, slots=True)
-class PivotReport:
-    """A pivot; `retrieved_by` is None where the query itself retrieved it."""
-
-    camera_id: str
-    detection_id: str
-    timestamp_us: int
-    retrieved_by: str | None
-    appearance_score: float
-
-
-@dataclass(frozen=True, slots=True)
 class LiftingReport:
     """What temporal lifting did, or in a word why it did nothing.
 
@@ -76,7 +66,7 @@ class LiftingReport:
     parameters: LiftingParameters
     nearby: tuple[str, ...]
     nearby_truncated: bool
-    pivots: tuple[PivotReport, ...]
+    pivots: tuple[ScoredPivot, ...]
     stand_in: str | None
 
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from service.components import Components
 from service.errors import Unavailable
-from service.gallery.best_matches import best_candidates
 from service.gallery.candidate_scoring import ScoringJob
 from service.inference.feature_extraction import FeatureMap
 from service.records import MICROSECONDS_PER_SECOND, CandidateFilter
@@ -34,13 +33,11 @@ async def find_stand_in(
         return seen, None
     job = ScoringJob(feature_map, (), wanted, seen.detection_id, count=1)
     scored = await components.worker.run(components.operations.score, job)
-    best = best_candidates(scored.appearance_scores, scored.detection_ids, 1)
-    if not best:
+    if not scored.best:
         return seen, None
-    (place,) = best
-    camera_id = scored.camera_ids[scored.cameras[place]]
-    timestamp_us = int(scored.timestamps_us[place]) if seen.timestamp_us is None else seen.timestamp_us
-    return replace(seen, camera_id=camera_id, timestamp_us=timestamp_us), str(scored.detection_ids[place])
+    (best,) = scored.best
+    timestamp_us = best.timestamp_us if seen.timestamp_us is None else seen.timestamp_us
+    return replace(seen, camera_id=best.camera_id, timestamp_us=timestamp_us), best.detection_id
 
 
 async def require_still_there(components: Components, stand_in: str) -> None:

@@ -8,25 +8,38 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.temporal_lifting import LiftingParameters, Pivot
+from model.temporal_lifting import LiftingParameters
 from reference.temporal_lifting import Seen, lift
-from service.gallery.candidate_lifting import lift_candidates
+from service.gallery.candidate_lifting import LiftedCandidates, lift_candidates
+from service.gallery.slot_table import SlotTable
 from service.records import MICROSECONDS_PER_SECOND
 
 NOVEMBER_2026_US = 1_790_000_000_000_000
 
 
+CAMERA_IDS = ["north", "closed", "south", "gone", "old", "west"]
+
+
 @dataclass(frozen=True)
 class Drawn:
-    """Logits [r, n] of a search, and who its candidates are."""
+    """Logits [r, n] of a search, and who its candidates are; in the gallery they stand in the opposite order."""
 
     logits: Tensor
     detection_ids: npt.NDArray[np.object_]
     timestamps_us: npt.NDArray[np.int64]
     cameras: npt.NDArray[np.int64]
 
-    def lift(self, parameters: LiftingParameters) -> tuple[npt.NDArray[np.float64], list[Pivot], list[float]]:
-        return lift_candidates(self.logits, self.detection_ids, self.timestamps_us, self.cameras, parameters)
+    def lift(self, parameters: LiftingParameters) -> LiftedCandidates:
+        """The nearby persons are the last candidates."""
+        count = len(self.cameras)
+        table = SlotTable(count)
+        table.camera_ids = CAMERA_IDS
+        table.detection_ids[:] = self.detection_ids[::-1]
+        table.timestamps_us[:] = self.timestamps_us[::-1]
+        slots = np.arange(count)[::-1]
+        cameras = torch.from_numpy(self.cameras)
+        nearby = list(range(len(self.logits) - 1))
+        return lift_candidates(self.logits, table, slots, cameras=cameras, nearby=nearby, parameters=parameters)
 
 
 def draw(rows: int, count: int, seed: int) -> Drawn:
@@ -43,7 +56,7 @@ def draw(rows: int, count: int, seed: int) -> Drawn:
 @pytest.mark.parametrize(("rows", "count"), [(1, 40), (6, 75)])
 def test_it_equals_slow_loops(num_pivots: int, rows: int, count: int) -> None:
     drawn = draw(rows, count, seed=rows)
-    temporal_scores, pivots, of_pivots = drawn.lift(LiftingParameters(sigma_seconds=60, num_pivots=num_pivots))
+    lifted = drawn.lift(LiftingParameters(sigma_seconds=60, num_pivots=num_pivots))
     seen = [
         Seen(str(detection_id), int(camera), (int(timestamp_us) - NOVEMBER_2026_US) / MICROSECONDS_PER_SECOND)
         for detection_id, camera, timestamp_us in zip(
@@ -51,18 +64,25 @@ def test_it_equals_slow_loops(num_pivots: int, rows: int, count: int) -> None:
         )
     ]
     expected = lift([0.5] * count, drawn.logits.tolist(), seen, num_pivots, sigma=60, alpha=0.2)
-    np.testing.assert_allclose(temporal_scores, expected.temporal_scores, rtol=1e-9)
-    by_camera = {camera: [] for camera in expected.pivots}
-    for pivot in pivots:
-        by_camera[pivot.camera].append((pivot.retrieved_by, pivot.candidate))
-    assert by_camera == expected.pivots
-    logits = [drawn.logits[pivot.retrieved_by, pivot.candidate].item() for pivot in pivots]
-    assert of_pivots == pytest.approx([1 / (1 + np.exp(-logit)) for logit in logits])
+    np.testing.assert_allclose(lifted.temporal_scores, expected.temporal_scores, rtol=1e-9)
+    by_camera = {CAMERA_IDS[camera]: [] for camera in expected.pivots}
+    for pivot in lifted.pivots:
+        by_camera[pivot.camera_id].append((pivot.retrieved_by, pivot.detection_id))
+    names = [None, *drawn.detection_ids[::-1][: rows - 1]]
+    assert by_camera == {
+        CAMERA_IDS[camera]: [(names[row], drawn.detection_ids[place]) for row, place in found]
+        for camera, found in expected.pivots.items()
+    }
+    for pivot in lifted.pivots:
+        place = drawn.detection_ids.tolist().index(pivot.detection_id)
+        logit = drawn.logits[names.index(pivot.retrieved_by), place].item()
+        assert pivot.appearance_score == pytest.approx(1 / (1 + np.exp(-logit)))
+        assert pivot.timestamp_us == drawn.timestamps_us[place]
 
 
 def test_no_candidates_are_no_scores() -> None:
-    temporal_scores, pivots, of_pivots = draw(3, 0, seed=1).lift(LiftingParameters())
-    assert (temporal_scores.shape, pivots, of_pivots) == ((0,), [], [])
+    lifted = draw(1, 0, seed=1).lift(LiftingParameters())
+    assert (lifted.temporal_scores.shape, lifted.pivots) == ((0,), ())
 
 
 def test_microseconds_count_at_todays_dates() -> None:
@@ -70,7 +90,7 @@ def test_microseconds_count_at_todays_dates() -> None:
     drawn.timestamps_us[:] = NOVEMBER_2026_US, NOVEMBER_2026_US + 1
     drawn.cameras[:] = 0
     drawn.logits[:] = torch.tensor([[5.0, 1.0]])
-    temporal_scores, _, _ = drawn.lift(LiftingParameters(sigma_seconds=1e-6, num_pivots=1))
+    temporal_scores = drawn.lift(LiftingParameters(sigma_seconds=1e-6, num_pivots=1)).temporal_scores
     assert temporal_scores.tolist() == pytest.approx([1, np.exp(-1)], rel=1e-6)
 
 
@@ -79,5 +99,5 @@ def test_candidates_that_are_alike_in_all_are_lifted_exactly_alike(count: int) -
     drawn = draw(3, count, seed=count)
     drawn.timestamps_us[::2] = NOVEMBER_2026_US + 123_456_789
     drawn.cameras[:] = 2
-    temporal_scores, _, _ = drawn.lift(LiftingParameters(num_pivots=7))
+    temporal_scores = drawn.lift(LiftingParameters(num_pivots=7)).temporal_scores
     assert len(set(temporal_scores[::2].tolist())) == 1

@@ -11,9 +11,10 @@ from model.gallery_scoring import Float32ReferenceScorer, position_major
 from model.temporal_lifting import LiftingParameters
 from service.gallery import map_blocks
 from service.gallery.appearance_scores import appearance_scores
-from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob
+from service.gallery.candidate_scoring import CandidateScoring, ScoringJob
 from service.gallery.device_gallery import DeviceGallery
 from service.gallery.remembered_rows import RememberedRows
+from service.gallery.scored_candidates import ScoredCandidates
 from service.inference.feature_extraction import FeatureMap
 from service.records import CandidateFilter, DetectionRecord
 from tests.service.gallery.gallery_records import (
@@ -61,19 +62,27 @@ def check_equals_reference(job: ScoringJob, scored: ScoredCandidates) -> None:
         and each.metadata.timestamp_us < (job.wanted.time_to_us or 100)
         and each.metadata.detection_id != job.excluded_id
     ]
-    assert list(scored.detection_ids) == [each.metadata.detection_id for each in chosen]
-    assert list(scored.timestamps_us) == [each.metadata.timestamp_us for each in chosen]
-    assert [scored.camera_ids[camera] for camera in scored.cameras] == [each.metadata.camera_id for each in chosen]
-    assert list(scored.track_ids) == [each.metadata.track_id for each in chosen]
-    assert list(scored.person_ids) == [each.metadata.person_id for each in chosen]
+    assert scored.num_candidates == len(scored.best) == len(chosen)
     assert scored.gallery_size == 50
     assert scored.nearby_ids == job.nearby_ids
-    check_scores(scored, reference_logits([job.query_map], chosen)[0])
+    check_best(scored, chosen, reference_logits([job.query_map], chosen)[0])
 
 
-def check_scores(scored: ScoredCandidates, logits: torch.Tensor) -> None:
+def check_best(scored: ScoredCandidates, chosen: list[DetectionRecord], logits: torch.Tensor) -> None:
     """Every candidate is wanted in these tests, so that every score is exact."""
-    np.testing.assert_allclose(scored.appearance_scores, logits.double().sigmoid().numpy(), rtol=1e-4)
+    score_of = dict(
+        zip((each.metadata.detection_id for each in chosen), logits.double().sigmoid().tolist(), strict=True)
+    )
+    metadata_of = {each.metadata.detection_id: each.metadata for each in chosen}
+    assert {each.detection_id for each in scored.best} == score_of.keys()
+    for each in scored.best:
+        about = metadata_of[each.detection_id]
+        assert each.score == each.appearance_score == pytest.approx(score_of[each.detection_id], rel=1e-4)
+        assert (each.camera_id, each.timestamp_us) == (about.camera_id, about.timestamp_us)
+        assert (each.track_id, each.person_id) == (about.track_id, about.person_id)
+        assert each.temporal_score is None
+    order = [(-each.score, each.detection_id) for each in scored.best]
+    assert order == sorted(order)
 
 
 def job(query: FeatureMap, nearby: tuple[str, ...], wanted: CandidateFilter, excluded_id: str | None) -> ScoringJob:
@@ -114,9 +123,8 @@ def test_no_candidates_alone_and_beside_others(scoring: CandidateScoring) -> Non
     nobody = replace(nobody, lifting=LiftingParameters())
     (alone,) = scoring.score([nobody])
     beside = scoring.score([nobody, JOBS[0]])
-    assert len(alone.appearance_scores) == len(beside[0].appearance_scores) == 0
-    assert alone.lifted is not None
-    assert (len(alone.lifted.temporal_scores), alone.lifted.pivots) == (0, [])
+    for nothing in (alone, beside[0]):
+        assert (nothing.best, nothing.pivots, nothing.num_candidates) == ((), (), 0)
     check_equals_reference(JOBS[0], beside[1])
 
 
@@ -126,7 +134,7 @@ def test_an_empty_gallery(build: Callable[[int], DeviceGallery]) -> None:
     scoring = CandidateScoring(empty, RememberedRows(empty, 2**20))
     lifted = replace(JOBS[0], lifting=LiftingParameters())
     for scored in scoring.score([JOBS[0], replace(JOBS[1], nearby_ids=("gone",)), lifted]):
-        assert len(scored.appearance_scores) == len(scored.detection_ids) == 0
+        assert (scored.best, scored.num_candidates) == ((), 0)
         assert scored.nearby_ids == ()
         assert scored.gallery_size == 0
 
@@ -136,7 +144,7 @@ def test_nearby_persons_erased_meanwhile_are_dropped(gallery: DeviceGallery, sco
     asked = job(QUERIES[0], ("d31", "d07", "d44", "nobody", "d02"), CandidateFilter(time_to_us=20), None)
     for scored in (scoring.score([asked])[0], scoring.score([JOBS[4], asked])[1]):
         assert scored.nearby_ids == ("d07", "d02")
-        check_scores(scored, reference_logits([QUERIES[0]], RECORDS[:20])[0])
+        check_best(scored, RECORDS[:20], reference_logits([QUERIES[0]], RECORDS[:20])[0])
 
 
 def test_what_was_scored_does_not_change_with_the_gallery(gallery: DeviceGallery, scoring: CandidateScoring) -> None:
@@ -145,7 +153,7 @@ def test_what_was_scored_does_not_change_with_the_gallery(gallery: DeviceGallery
     check_equals_reference(JOBS[0], scored)
 
 
-def test_equal_logits_are_exactly_equalappearance_scores_and_extreme_ones_do_no_harm() -> None:
+def test_equal_logits_are_exactly_equal_scores_and_extreme_ones_do_no_harm() -> None:
     for count in range(1, 40):
         scores = appearance_scores(torch.full((count,), 0.37 * count))
         assert len(set(scores.tolist())) == 1

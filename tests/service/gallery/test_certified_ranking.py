@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from model.temporal_lifting import LiftingParameters
 from service.gallery import coarse_maps
-from service.gallery.best_matches import GroupBy, choose_best
-from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob
+from service.gallery.best_matches import GroupBy
+from service.gallery.candidate_scoring import CandidateScoring, ScoringJob
 from service.gallery.device_gallery import DeviceGallery
 from service.gallery.remembered_rows import RememberedRows
+from service.gallery.scored_candidates import ScoredCandidates
 from service.inference.feature_extraction import FeatureMap
 from service.observability.metrics import Metrics
 from service.records import CandidateFilter, DetectionRecord
@@ -83,24 +84,16 @@ def sides(seed: int, remembered: int = 0, size: int = SIZE) -> list[Side]:
     return [Side.of(gallery, records, remembered) for gallery in galleries]
 
 
-def best_of(job: ScoringJob, scored: ScoredCandidates) -> list[tuple[str, float]]:
+def best_of(scored: ScoredCandidates) -> list[tuple[str, float]]:
     """What is answered: the best candidates and their final scores."""
-    scores = scored.appearance_scores
-    if scored.lifted is not None and job.lifting is not None and not job.is_ranked_by_appearance:
-        scores = (scored.lifted.temporal_scores + job.lifting.alpha) * scores
-    labels = {"detection": None, "track": scored.track_ids, "person": scored.person_ids}[job.group_by]
-    best = choose_best(scores, scored.detection_ids, labels, job.count)
-    return [(scored.detection_ids[place], scores[place]) for place in best]
+    return [(each.detection_id, each.score) for each in scored.best]
 
 
-def check_same(job: ScoringJob, exact: ScoredCandidates, certified: ScoredCandidates) -> None:
-    assert best_of(job, certified) == best_of(job, exact)
-    assert list(certified.detection_ids) == list(exact.detection_ids)
-    assert (certified.lifted is None) == (exact.lifted is None)
-    if certified.lifted is not None and exact.lifted is not None:
-        np.testing.assert_array_equal(certified.lifted.temporal_scores, exact.lifted.temporal_scores)
-        assert certified.lifted.pivots == exact.lifted.pivots
-        assert certified.lifted.pivot_appearance_scores == exact.lifted.pivot_appearance_scores
+def check_same(exact: ScoredCandidates, certified: ScoredCandidates) -> None:
+    """Whoever is answered, every number about them, and the pivots."""
+    assert certified.best == exact.best
+    assert certified.pivots == exact.pivots
+    assert certified.num_candidates == exact.num_candidates
 
 
 def job(seed: int, count: int, group_by: GroupBy = "detection", **others: object) -> ScoringJob:
@@ -115,7 +108,7 @@ def test_the_best_are_those_of_exact_scores(group_by: GroupBy, count: int) -> No
     for side in others:
         for seed in range(100, 106):
             asked = job(seed, count, group_by)
-            check_same(asked, exact.scoring.score([asked])[0], side.scoring.score([asked])[0])
+            check_same(exact.scoring.score([asked])[0], side.scoring.score([asked])[0])
     assert exact.settled == 0
 
 
@@ -129,27 +122,27 @@ def test_scores_that_nearly_saturate_are_told_apart(group_by: GroupBy, monkeypat
     for seed in range(600, 612):
         asked = job(seed, 5, group_by)
         for side in others:
-            check_same(asked, exact.scoring.score([asked])[0], side.scoring.score([asked])[0])
+            check_same(exact.scoring.score([asked])[0], side.scoring.score([asked])[0])
 
 
 def test_a_weight_of_zero_settles_the_answered_alone() -> None:
     """α = 0, and next to nobody seen at the pivots' times: nearly all final scores are 0, and ordered by ID."""
     exact, coarse, _ = sides(seed=14)
     asked = job(700, 10, lifting=LiftingParameters(sigma_seconds=0.01, num_pivots=1, alpha=0))
-    check_same(asked, exact.scoring.score([asked])[0], coarse.scoring.score([asked])[0])
+    check_same(exact.scoring.score([asked])[0], coarse.scoring.score([asked])[0])
     assert coarse.settled < SIZE / 3
 
 
 def test_without_memory_for_a_replacement_all_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     exact, coarse, _ = sides(seed=15)
     asked = job(800, 20)
-    before = best_of(asked, coarse.scoring.score([asked])[0])
+    before = best_of(coarse.scoring.score([asked])[0])
     with monkeypatch.context() as patched:
         patched.setattr(coarse_maps, "measure_error_factors", lambda *_: torch.empty(2**60))
         with pytest.raises(RuntimeError, match="memory"):
             coarse.gallery.put([record(before[0][0], draw_maps(1, 99)[0], "c9")])
-    assert best_of(asked, coarse.scoring.score([asked])[0]) == before
-    check_same(asked, exact.scoring.score([asked])[0], coarse.scoring.score([asked])[0])
+    assert best_of(coarse.scoring.score([asked])[0]) == before
+    check_same(exact.scoring.score([asked])[0], coarse.scoring.score([asked])[0])
 
 
 @pytest.mark.parametrize("num_pivots", [1, 10, 1000])
@@ -169,10 +162,8 @@ def test_pivots_and_lifted_scores_are_those_of_exact_scores(
     jobs = [replace(each, is_ranked_by_appearance=is_ranked_by_appearance) for each in jobs]
     for side in others:
         for together in (jobs, jobs[:1], jobs[1:3], jobs[::-1]):
-            for asked, one, other in zip(
-                together, exact.scoring.score(together), side.scoring.score(together), strict=True
-            ):
-                check_same(asked, one, other)
+            for one, other in zip(exact.scoring.score(together), side.scoring.score(together), strict=True):
+                check_same(one, other)
 
 
 @settings(max_examples=25, deadline=None)
@@ -181,7 +172,7 @@ def test_any_crowd(seed: int, count: int, num_pivots: int, size: int) -> None:
     exact, coarse, _ = sides(seed, remembered=3, size=size)
     asked = job(seed + 1, count, nearby_ids=("d0000", "d0001"), lifting=LiftingParameters(num_pivots=num_pivots))
     for _ in range(2):
-        check_same(asked, exact.scoring.score([asked])[0], coarse.scoring.score([asked])[0])
+        check_same(exact.scoring.score([asked])[0], coarse.scoring.score([asked])[0])
 
 
 def test_few_are_settled_and_what_is_remembered_is_not_settled_again() -> None:
@@ -206,7 +197,7 @@ def test_what_was_replaced_is_not_remembered_as_exact() -> None:
     for side in (exact, coarse):
         side.gallery.remove(["d0005"])
         put(side.gallery, [record("d0003", draw_maps(1, 77)[0]), record("d0009", draw_maps(1, 78)[0], "c2", 5)])
-    check_same(lifted, exact.scoring.score([lifted])[0], coarse.scoring.score([lifted])[0])
+    check_same(exact.scoring.score([lifted])[0], coarse.scoring.score([lifted])[0])
 
 
 def test_who_cannot_be_read_from_the_disk_is_told_and_the_rest_is_as_without() -> None:
@@ -215,7 +206,7 @@ def test_who_cannot_be_read_from_the_disk_is_told_and_the_rest_is_as_without() -
     stored = {each.metadata.detection_id: each.feature_map for each in records}
     side = Side.of(build_coarse_gallery(SIZE, read=stored.get), records, 20)
     asked = job(500, 10)
-    best = [detection_id for detection_id, _ in best_of(asked, side.scoring.score([asked])[0])]
+    best = [detection_id for detection_id, _ in best_of(side.scoring.score([asked])[0])]
     gone = {best[0], best[4], best[9]}
     for each in gone:
         del stored[each]
@@ -229,4 +220,4 @@ def test_who_cannot_be_read_from_the_disk_is_told_and_the_rest_is_as_without() -
         # They and nobody else, though all who were near have to do with the last.
         assert set(scored.unreadable_ids) == gone
         alone = replace(again, nearby_ids=())
-        assert best_of(again, scored) == best_of(alone, without.scoring.score([alone])[0])
+        assert best_of(scored) == best_of(without.scoring.score([alone])[0])

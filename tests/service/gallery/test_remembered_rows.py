@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from unittest.mock import patch
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,10 +13,11 @@ from torch import Tensor
 from model.gallery_scoring import BlockedScorer
 from service.gallery import map_blocks
 from service.gallery.appearance_scores import appearance_scores
-from service.gallery.candidate_scoring import CandidateScoring, ScoredCandidates, ScoringJob
+from service.gallery.candidate_scoring import CandidateScoring, ScoringJob
 from service.gallery.capacity import CapacityError
 from service.gallery.device_gallery import DeviceGallery
 from service.gallery.remembered_rows import RememberedRows
+from service.gallery.scored_candidates import ScoredCandidates
 from service.observability.metrics import Metrics
 from service.records import CandidateFilter
 from tests.service.gallery.gallery_records import build_gallery, build_matcher, draw_maps, put, record
@@ -79,9 +79,9 @@ class Small:
         table = self.gallery.table
         slots = table.candidates(job.wanted, job.excluded_id)
         expected = self.gallery.score(self.gallery.prepare([self.gallery.position_major(job.query_map)], []), slots)
-        np.testing.assert_array_equal(scored.appearance_scores, appearance_scores(expected[0]))
+        expected_of = dict(zip(table.detection_ids[slots], appearance_scores(expected[0]), strict=True))
+        assert {each.detection_id: each.appearance_score for each in scored.best} == expected_of
         assert scored.nearby_ids == tuple(table.detection_ids[table.filled_slots(job.nearby_ids)])
-        assert list(scored.detection_ids) == list(table.detection_ids[slots])
 
     def check_memory(self) -> None:
         """Whatever is remembered is true, and nothing is remembered of what is not there."""
@@ -113,7 +113,7 @@ def small() -> Iterator[Small]:
 
 def job(query: int, *nearby: int, wanted: CandidateFilter = ALL, excluded: int | None = None) -> ScoringJob:
     excluded_id = None if excluded is None else f"d{excluded}"
-    return ScoringJob(MAPS[query], tuple(f"d{each}" for each in nearby), wanted, excluded_id, count=3)
+    return ScoringJob(MAPS[query], tuple(f"d{each}" for each in nearby), wanted, excluded_id, count=CAPACITY)
 
 
 numbers = st.integers(0, 8)

@@ -15,7 +15,7 @@ from service.components import Components
 from service.erasure.erase_detections import erase_detection
 from service.gallery.candidate_scoring import ScoringJob
 from service.records import CandidateFilter
-from service.search import rerank_candidates as module
+from service.search import search_gallery as module
 from service.search.rerank_candidates import rerank_candidates, rerank_first
 from service.search.search_gallery import search_gallery
 from tests.service.drawn_crops import crop_file
@@ -149,9 +149,9 @@ async def test_who_is_erased_on_the_way_is_left_out_and_few_or_none_are_no_harm(
         components.operations.score, ScoringJob(feature_map, (), CandidateFilter(), None, count=10)
     )
     await erase_detection(components, "d2")
-    reranked = await rerank_candidates(components, feature_map, scored)
-    assert sorted(scored.detection_ids[reranked.places]) == ["d0", "d1", "d3"]
+    reranked = await rerank_candidates(components, feature_map, scored.best, alpha=0.1)
     expected = reference_scores(components, "d1", ["d0", "d1", "d3"])
-    found = dict(zip(scored.detection_ids, reranked.similarities, strict=True))
-    assert found.pop("d2") == 0
+    found = {each.detection_id: each.score for each in reranked}
+    assert found == {each.detection_id: each.reranked_score for each in reranked}
     assert found == pytest.approx(expected, abs=1e-4)
+    assert list(found.values()) == sorted(found.values(), reverse=True)
