@@ -27,24 +27,34 @@ def settle_pivots(pairs: PairScores, rows: Sequence[int], columns: Tensor, camer
         cameras: int64 [len(columns)], of the candidates.
         num_pivots: K.
     """
-    of_cameras = [torch.nonzero(cameras == camera).flatten() for camera in torch.unique(cameras).tolist()]
-    bounds = [pairs.bounds(rows, columns[members]) for members in of_cameras]
     settled = 0
-    for is_likely in (True, False):
-        while True:
-            unreadable = len(pairs.unreadable)
-            is_marked = torch.zeros(len(rows), len(columns), dtype=torch.bool, device=columns.device)
-            for members, (lower, upper) in zip(of_cameras, bounds, strict=True):
-                # Whose bounds are one is exact.
-                is_open = (lower if is_likely else upper) >= _kth_highest(lower, num_pivots)
-                is_marked[:, members] = is_open & (lower < upper)
-            settled += pairs.settle(rows, columns, is_marked)
-            for number, members in enumerate(of_cameras):
-                if bool(is_marked[:, members].any()):
-                    bounds[number] = pairs.bounds(rows, columns[members])
-            if len(pairs.unreadable) == unreadable:
-                break
-    return settled
+    while True:
+        unreadable = len(pairs.unreadable)
+        settled += _settle_readable_pivots(pairs, rows, columns, cameras, num_pivots)
+        if len(pairs.unreadable) == unreadable:
+            return settled
+
+
+def _settle_readable_pivots(
+    pairs: PairScores, rows: Sequence[int], columns: Tensor, cameras: Tensor, num_pivots: int
+) -> int:
+    lower, upper = pairs.bounds(rows, columns)
+    # Of a candidate that is a pivot the best bounds pass too; most do not, and the rest is done without them.
+    highest = lower.amax(dim=0, keepdim=True), upper.amax(dim=0, keepdim=True)
+    likely = torch.nonzero(_may_be_pivots(*highest, cameras, num_pivots)[0]).flatten()
+    columns, cameras, lower, upper = columns[likely], cameras[likely], lower[:, likely], upper[:, likely]
+    settled = pairs.settle(rows, columns, _may_be_pivots(lower, lower, cameras, num_pivots) & (lower < upper))
+    lower, upper = pairs.bounds(rows, columns)
+    return settled + pairs.settle(rows, columns, _may_be_pivots(lower, upper, cameras, num_pivots) & (lower < upper))
+
+
+def _may_be_pivots(lower: Tensor, scores: Tensor, cameras: Tensor, num_pivots: int) -> Tensor:
+    """Which scores [r, n] are not below the K-th highest of their camera's lower bounds [r, n]."""
+    may_be = torch.zeros(scores.shape, dtype=torch.bool, device=scores.device)
+    for camera in torch.unique(cameras).tolist():
+        members = torch.nonzero(cameras == camera).flatten()
+        may_be[:, members] = scores[:, members] >= _kth_highest(lower[:, members], num_pivots)
+    return may_be
 
 
 def _kth_highest(scores: Tensor, count: int) -> float:

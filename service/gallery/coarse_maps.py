@@ -133,6 +133,6 @@ class CoarseMaps:
 
         return self._values.score(score_maps, len(queries), slots)
 
-    def bound_errors(self, queries: CoarseQueries, slots: npt.NDArray[np.int64]) -> Tensor:
-        """The most by which `score` and exact scoring differ, float32 [q, len(slots)]."""
-        return bound_errors(queries.error_factors, self._as_gallery[torch.from_numpy(slots).to(self._scales.device)])
+    def bound_errors(self, error_factors: Tensor, slots: npt.NDArray[np.int64]) -> Tensor:
+        """The most by which `score` of queries with some factors and exact scoring differ, float32 [q, len(slots)]."""
+        return bound_errors(error_factors, self._as_gallery[torch.from_numpy(slots).to(self._scales.device)])

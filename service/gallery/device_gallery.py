@@ -129,7 +129,7 @@ class DeviceGallery:
         """The most by which `score` and exact scoring differ, float32 [q, len(slots)]; arguments as `score` has."""
         assert self.coarse is not None
         assert queries.coarse is not None
-        return self.coarse.bound_errors(queries.coarse.some(rows), slots)
+        return self.coarse.bound_errors(queries.coarse.error_factors[list(rows)], slots)
 
     def score_exactly(
         self, queries: Queries, rows: npt.NDArray[np.int64], slots: npt.NDArray[np.int64]
