@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import starmap
 
 import numpy as np
 import numpy.typing as npt
@@ -66,15 +67,15 @@ def lift_candidates(
 def _describe(
     pivots: Sequence[Pivot], logits: Tensor, table: SlotTable, slots: npt.NDArray[np.int64], nearby: Sequence[int]
 ) -> tuple[ScoredPivot, ...]:
-    places = [pivot.candidate for pivot in pivots]
-    scores = appearance_scores(logits[[pivot.retrieved_by for pivot in pivots], places]).tolist()
-    return tuple(
-        ScoredPivot(
-            camera_id=table.camera_ids[pivot.camera],
-            detection_id=table.detection_ids[slot],
-            timestamp_us=int(table.timestamps_us[slot]),
-            retrieved_by=table.detection_ids[nearby[pivot.retrieved_by - 1]] if pivot.retrieved_by else None,
-            appearance_score=score,
-        )
-        for pivot, slot, score in zip(pivots, slots[places].tolist(), scores, strict=True)
+    rows, places = [pivot.retrieved_by for pivot in pivots], [pivot.candidate for pivot in pivots]
+    found = slots[places]
+    names: list[str | None] = [None, *table.detection_ids[list(nearby)]]
+    described = zip(
+        [table.camera_ids[pivot.camera] for pivot in pivots],
+        table.detection_ids[found].tolist(),
+        table.timestamps_us[found].tolist(),
+        [names[row] for row in rows],
+        appearance_scores(logits[rows, places]).tolist(),
+        strict=True,
     )
+    return tuple(starmap(ScoredPivot, described))
