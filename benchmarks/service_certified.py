@@ -129,7 +129,7 @@ def _measure_search(
 def _jobs(setup: ServiceSetup, size: int, kind: Callable[[ScoringJob], ScoringJob]) -> Iterator[ScoringJob]:
     random = np.random.default_rng(size)
     for query in setup.queries[:_QUERIES]:
-        job = kind(ScoringJob(query.feature_map, (), CandidateFilter(), None, count=10))
+        job = kind(ScoringJob(query.feature_map, (), CandidateFilter(), None, count=10, includes_pivots=True))
         if job.lifting is not None:
             near = random.choice(size, min(size, _NEARBY), replace=False)
             job = replace(job, nearby_ids=tuple(f"detection-{each:07}" for each in near))

@@ -23,7 +23,7 @@ class LiftedCandidates:
 
     Attributes:
         temporal_scores: p_t, float64 [n], on the device.
-        pivots: by camera, the best of each first.
+        pivots: by camera, the best of each first; empty where they are not wanted.
         seconds: that the device worked on it.
     """
 
@@ -38,10 +38,10 @@ def lift_candidates(
     slots: npt.NDArray[np.int64],
     *,
     cameras: Tensor,
-    nearby: Sequence[int],
     parameters: LiftingParameters,
+    nearby: Sequence[int] | None,
 ) -> LiftedCandidates:
-    """Temporal scores p_t and the pivots with their appearance scores.
+    """Temporal scores p_t, and the pivots with their appearance scores.
 
     Pivots are retrieved by logits, which do not saturate.
 
@@ -50,8 +50,8 @@ def lift_candidates(
         table: of the gallery.
         slots: of the candidates, int64 [n].
         cameras: of the candidates, int64 [n], on the device.
-        nearby: slots of the nearby persons, r.
         parameters: the paper's.
+        nearby: slots of the nearby persons, r; None where it is not wanted who the pivots are.
     """
     began = time.perf_counter()
     # Counted from the first candidate, seconds are exact to less than a microsecond in float64.
@@ -60,7 +60,7 @@ def lift_candidates(
     seconds = torch.from_numpy((timestamps_us - first) / MICROSECONDS_PER_SECOND).to(logits.device)
     candidates = Candidates(ids=table.detection_ids[slots], cameras=cameras, seconds=seconds)
     temporal = find_temporal_scores(logits, candidates, parameters)
-    pivots = _describe(temporal.pivots, logits, table, slots, nearby)
+    pivots = () if nearby is None else _describe(temporal.pivots, logits, table, slots, nearby)
     return LiftedCandidates(temporal.values, pivots, time.perf_counter() - began)
 
 

@@ -39,6 +39,7 @@ class ScoringJob:
         lifting: the paper's parameters; None for no lifting.
         is_ranked_by_appearance: whether the best are wanted by appearance alone although temporal scores are wanted
             too, because they are to be re-ranked.
+        includes_pivots: whether the pivots are wanted too.
     """
 
     query_map: npt.NDArray[np.float16]
@@ -49,6 +50,7 @@ class ScoringJob:
     group_by: GroupBy = "detection"
     lifting: LiftingParameters | None = None
     is_ranked_by_appearance: bool = False
+    includes_pivots: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ class CandidateScoring:
                 pairs=pairs,
                 rows=[row, *(row_of[slot] for slot in near)],
                 nearby=near,
-                columns=_columns(own, union).to(self._gallery.device),
+                columns=_columns(own, union, self._gallery.device),
                 slots=own,
             )
             for row, (job, own, near) in enumerate(zip(jobs, slots, nearby, strict=True))
@@ -144,8 +146,8 @@ class CandidateScoring:
             self._settled.inc(settle_best(search.pairs, search.rows[0], search.columns, order))
         return ScoredCandidates(
             best=order.choose_best(search.pairs.logits[search.rows[0], search.columns]),
-            pivots=None if lifted is None else lifted.pivots,
-            lifting_seconds=0.0 if lifted is None else lifted.seconds,
+            pivots=() if lifted is None else lifted.pivots,
+            lifting_seconds=None if lifted is None else lifted.seconds,
             nearby_ids=tuple(table.detection_ids[search.nearby]),
             unreadable_ids=tuple(table.detection_ids[sorted(search.pairs.unreadable)]),
             num_candidates=len(search.slots),
@@ -158,12 +160,15 @@ class CandidateScoring:
         if not search.pairs.are_exact:
             self._settled.inc(settle_pivots(search.pairs, search.rows, columns, cameras, parameters.num_pivots))
         logits = search.pairs.logits[search.rows][:, columns]
-        return lift_candidates(logits, table, slots, cameras=cameras, nearby=search.nearby, parameters=parameters)
+        nearby = search.nearby if search.job.includes_pivots else None
+        return lift_candidates(logits, table, slots, cameras=cameras, parameters=parameters, nearby=nearby)
 
 
-def _columns(slots: npt.NDArray[np.int64], union: npt.NDArray[np.int64]) -> Tensor:
+def _columns(slots: npt.NDArray[np.int64], union: npt.NDArray[np.int64], device: torch.device) -> Tensor:
     """Where some slots stand among all that are scored, both ascending."""
-    return torch.arange(len(union)) if len(slots) == len(union) else torch.from_numpy(np.searchsorted(union, slots))
+    if len(slots) == len(union):
+        return torch.arange(len(union), device=device)
+    return torch.from_numpy(np.searchsorted(union, slots)).to(device)
 
 
 def _union(slots: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:

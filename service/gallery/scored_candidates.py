@@ -42,8 +42,8 @@ class ScoredCandidates:
 
     Attributes:
         best: as many as were asked for, the best first; equal scores by detection ID.
-        pivots: by camera, the best of each first; None without lifting.
-        lifting_seconds: that the device worked on temporal scores.
+        pivots: by camera, the best of each first; empty where they were not asked for.
+        lifting_seconds: that the device worked on temporal scores; None without lifting.
         nearby_ids: who was near; those erased in the meantime are not among them.
         unreadable_ids: of those whose maps on the disk could not be read for exact scores; they are not among the best.
         num_candidates: all of them.
@@ -51,8 +51,8 @@ class ScoredCandidates:
     """
 
     best: tuple[ScoredCandidate, ...]
-    pivots: tuple[ScoredPivot, ...] | None
-    lifting_seconds: float
+    pivots: tuple[ScoredPivot, ...]
+    lifting_seconds: float | None
     nearby_ids: tuple[str, ...]
     unreadable_ids: tuple[str, ...]
     num_candidates: int

@@ -54,10 +54,11 @@ async def search_gallery(components: Components, query: SearchQuery) -> SearchRe
         group_by="detection" if query.rerank else query.group_by,
         lifting=query.lifting if reason is None else None,
         is_ranked_by_appearance=query.rerank,
+        includes_pivots=query.include_pivots,
     )
     with timing.stage("score") as score_stage:
         scored = await components.worker.run(components.operations.score, job)
-        if scored.pivots is not None:
+        if scored.lifting_seconds is not None:
             score_stage.move("lift", scored.lifting_seconds)
         best = await _rank(components, query, feature_map, scored)
     if scored.unreadable_ids:  # Damaged ones are set aside.
@@ -230,11 +231,11 @@ def _report_lifting(
     stand_in: str | None,
 ) -> LiftingReport:
     return LiftingReport(
-        applied=scored.pivots is not None,
+        applied=scored.lifting_seconds is not None,
         reason=reason,
         parameters=query.lifting,
         nearby=scored.nearby_ids,
         nearby_truncated=is_truncated,
-        pivots=scored.pivots if scored.pivots is not None and query.include_pivots else (),
+        pivots=scored.pivots,
         stand_in=stand_in,
     )

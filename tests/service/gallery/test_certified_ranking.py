@@ -93,12 +93,14 @@ def check_same(exact: ScoredCandidates, certified: ScoredCandidates) -> None:
     """Whoever is answered, every number about them, and the pivots."""
     assert certified.best == exact.best
     assert certified.pivots == exact.pivots
+    assert (certified.lifting_seconds is None) == (exact.lifting_seconds is None)
+    assert exact.lifting_seconds is None or exact.pivots
     assert certified.num_candidates == exact.num_candidates
 
 
 def job(seed: int, count: int, group_by: GroupBy = "detection", **others: object) -> ScoringJob:
     (query,) = draw_maps(1, seed)
-    return replace(ScoringJob(query, (), ALL, None, count, group_by), **others)
+    return replace(ScoringJob(query, (), ALL, None, count, group_by, includes_pivots=True), **others)
 
 
 @pytest.mark.parametrize("group_by", ["detection", "track", "person"])
