@@ -1,6 +1,5 @@
 """Scores of queries and their nearby persons against the candidates of each search, all searches that wait at once."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +16,9 @@ from service.gallery.device_gallery import DeviceGallery
 from service.gallery.pair_scores import PairScores
 from service.gallery.remembered_rows import RememberedRows
 from service.gallery.scored_candidates import ScoredCandidates
+from service.gallery.shared_passes import share_passes
 from service.observability.metrics import Metrics
 from service.records import CandidateFilter
-
-# A pass shared by all searches that wait may compute so many times the pairs that they need one by one: a gallery that
-# is read once for all makes up for that much.
-_MOST_WASTED = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,29 +86,32 @@ class CandidateScoring:
         )
 
     def score(self, jobs: list[ScoringJob]) -> list[ScoredCandidates]:
-        """Scores every job, all of them in one pass over the gallery, and who is near several of their queries once.
-
-        Where their candidates differ so much that most of what such a pass computes would be nobody's, those with the
-        same filter share one.
+        """Scores every job, as many as can share one in one pass over the gallery, and who is near several of their
+        queries once.
         """
         table = self._gallery.table
         slots = [table.candidates(job.wanted, job.excluded_id) for job in jobs]
         nearby = [table.filled_slots(dict.fromkeys(job.nearby_ids)) for job in jobs]
+        new_persons = [[slot for slot in near if not self._rows.knows(slot)] for near in nearby]
         results: dict[int, ScoredCandidates] = {}
         with torch.inference_mode():
-            for numbers in _share_passes(jobs, slots, nearby):
+            for shared in share_passes([job.wanted for job in jobs], slots, new_persons):
                 scored = self._score_together(
-                    [jobs[number] for number in numbers],
-                    [slots[number] for number in numbers],
-                    [nearby[number] for number in numbers],
+                    [jobs[number] for number in shared.numbers],
+                    [slots[number] for number in shared.numbers],
+                    [nearby[number] for number in shared.numbers],
+                    shared.slots,
                 )
-                results.update(zip(numbers, scored, strict=True))
+                results.update(zip(shared.numbers, scored, strict=True))
         return [results[number] for number in range(len(jobs))]
 
     def _score_together(
-        self, jobs: list[ScoringJob], slots: list[npt.NDArray[np.int64]], nearby: list[list[int]]
+        self,
+        jobs: list[ScoringJob],
+        slots: list[npt.NDArray[np.int64]],
+        nearby: list[list[int]],
+        union: npt.NDArray[np.int64],
     ) -> list[ScoredCandidates]:
-        union = _union(slots)
         persons = list(dict.fromkeys(slot for near in nearby for slot in near))
         row_of = {slot: row for row, slot in enumerate(persons, start=len(jobs))}
         maps = [self._gallery.position_major(job.query_map) for job in jobs]
@@ -169,27 +168,3 @@ def _columns(slots: npt.NDArray[np.int64], union: npt.NDArray[np.int64], device:
     if len(slots) == len(union):
         return torch.arange(len(union), device=device)
     return torch.from_numpy(np.searchsorted(union, slots)).to(device)
-
-
-def _union(slots: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
-    """Ascending; by a mask, for sorting takes many times as long."""
-    if len(slots) == 1:
-        return slots[0]
-    is_wanted = np.zeros(1 + max(int(own[-1]) if len(own) else -1 for own in slots), dtype=bool)
-    for own in slots:
-        is_wanted[own] = True
-    return np.flatnonzero(is_wanted)
-
-
-def _share_passes(
-    jobs: Sequence[ScoringJob], slots: Sequence[npt.NDArray[np.int64]], nearby: Sequence[Sequence[int]]
-) -> list[list[int]]:
-    """Which jobs are scored together, by their numbers."""
-    rows = len(jobs) + len({slot for near in nearby for slot in near})
-    alone = sum((1 + len(near)) * len(own) for own, near in zip(slots, nearby, strict=True))
-    if len(jobs) == 1 or rows * len(_union(slots)) <= _MOST_WASTED * alone:
-        return [list(range(len(jobs)))]
-    groups: dict[CandidateFilter, list[int]] = {}
-    for number, job in enumerate(jobs):
-        groups.setdefault(job.wanted, []).append(number)
-    return list(groups.values())

@@ -114,6 +114,10 @@ class RememberedRows:
             self._compute(recalled, old, lacked, score_rows)
         return recalled
 
+    def knows(self, person: int) -> bool:
+        """Whether there is a row of the person in a slot; some of it may be lacking."""
+        return person in self._place_of
+
     def learn(self, person: int, slots: npt.NDArray[np.int64], exact: Tensor) -> None:
         """Remembers exact logits [n] of the person in a slot against the detections in some others."""
         place = self._place_of.get(person)
