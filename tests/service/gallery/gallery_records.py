@@ -9,8 +9,9 @@ from model.gallery_scoring.interface import FoldedMatcher
 from model.query_adaptive_convolution import QueryAdaptiveConvolution
 from reference.crowd_maps import draw_crowd
 from reference.trained_head import train_head
-from service.gallery.coarse_maps import CoarseMaps
+from service.gallery.coarse_maps import BYTES_BESIDE_VALUES, CoarseMaps
 from service.gallery.device_gallery import DeviceGallery
+from service.gallery.gallery_memory import GalleryMemory
 from service.gallery.map_blocks import MapBlocks
 from service.gallery.slot_table import SlotTable
 from service.gallery.stored_maps import ReadMap, StoredMaps
@@ -53,7 +54,8 @@ def build_gallery(
     capacity: int, dtype: torch.dtype = torch.float32, scorer: GalleryScorer | None = None
 ) -> DeviceGallery:
     """All scores exact, and multiplied in float32."""
-    blocks = MapBlocks(capacity, LOCATIONS, CHANNELS, dtype, CPU)
+    memory = GalleryMemory(capacity, LOCATIONS * CHANNELS * dtype.itemsize, CPU)
+    blocks = MapBlocks(memory, LOCATIONS, CHANNELS, dtype)
     scorer = scorer or BlockedScorer(build_matcher(), torch.float32)
     return DeviceGallery(SlotTable(capacity), scorer, blocks, None, CPU)
 
@@ -63,13 +65,14 @@ def build_coarse_gallery(
 ) -> DeviceGallery:
     """A first pass over int8 maps, and exact scores from float16 ones on the device, or from what is read."""
     matcher, table = build_matcher(), SlotTable(capacity)
+    memory = GalleryMemory(capacity, 3 * LOCATIONS * CHANNELS + BYTES_BESIDE_VALUES, CPU)
     scorer = scorer or BlockedScorer(matcher, torch.float32)
     exact = (
-        MapBlocks(capacity, LOCATIONS, CHANNELS, torch.float16, CPU)
+        MapBlocks(memory, LOCATIONS, CHANNELS, torch.float16)
         if read is None
         else StoredMaps(read, table.detection_ids, torch.float16, CPU)
     )
-    return DeviceGallery(table, scorer, exact, CoarseMaps(capacity, CHANNELS, matcher, scorer), CPU)
+    return DeviceGallery(table, scorer, exact, CoarseMaps(memory, CHANNELS, matcher, scorer), CPU)
 
 
 def put(gallery: DeviceGallery, records: list[DetectionRecord]) -> None:

@@ -7,13 +7,8 @@ from torch import Tensor
 
 from model.gallery_scoring import BlockedScorer, Float32ReferenceScorer, GalleryScorer, position_major
 from service.gallery import map_blocks
-from service.gallery.capacity import CapacityError
-from service.gallery.map_blocks import MapBlocks
 from service.records import DetectionRecord
 from tests.service.gallery.gallery_records import (
-    CHANNELS,
-    CPU,
-    LOCATIONS,
     build_gallery,
     build_matcher,
     draw_maps,
@@ -161,17 +156,3 @@ def test_queries_that_do_not_fit_together_are_scored_in_halves() -> None:
     gallery._scorer = Crowded(0)
     with pytest.raises(torch.OutOfMemoryError):
         gallery.score(gallery.prepare(list(queries(2)), []), np.arange(6))
-
-
-def test_too_little_memory_at_the_start_names_what_would_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    allocated = []
-
-    def allocate(*_: object, **__: object) -> Tensor:
-        if len(allocated) == 3:
-            raise torch.OutOfMemoryError("full")
-        allocated.append(1)
-        return torch.zeros(1)
-
-    monkeypatch.setattr(torch, "empty", allocate)
-    with pytest.raises(CapacityError, match=r"20000 .* took 12288 .*QACONV_GALLERY_CAPACITY to 6144"):
-        MapBlocks(20_000, LOCATIONS, CHANNELS, torch.float16, CPU)
