@@ -1,12 +1,14 @@
 """Detections with made-up feature maps, for tests of the gallery."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from model.config import ModelConfig
 from model.gallery_scoring import BlockedScorer, GalleryScorer
-from model.gallery_scoring.interface import FoldedMatcher
-from model.query_adaptive_convolution import QueryAdaptiveConvolution
+from model.gallery_scoring.interface import FoldedMatcher, Int8Scorer
+from model.query_adaptive_convolution import FoldedHead, QueryAdaptiveConvolution
 from reference.crowd_maps import draw_crowd
 from reference.trained_head import train_head
 from service.gallery.coarse_maps import BYTES_BESIDE_VALUES, CoarseMaps
@@ -61,18 +63,18 @@ def build_gallery(
 
 
 def build_coarse_gallery(
-    capacity: int, scorer: BlockedScorer | None = None, read: ReadMap | None = None
+    capacity: int, scorer: Int8Scorer | None = None, read: ReadMap | None = None, device: torch.device = CPU
 ) -> DeviceGallery:
     """A first pass over int8 maps, and exact scores from float16 ones on the device, or from what is read."""
-    matcher, table = build_matcher(), SlotTable(capacity)
-    memory = GalleryMemory(capacity, 3 * LOCATIONS * CHANNELS + BYTES_BESIDE_VALUES, CPU)
+    matcher, table = matcher_on(device), SlotTable(capacity)
+    memory = GalleryMemory(capacity, 3 * LOCATIONS * CHANNELS + BYTES_BESIDE_VALUES, device)
     scorer = scorer or BlockedScorer(matcher, torch.float32)
     exact = (
         MapBlocks(memory, LOCATIONS, CHANNELS, torch.float16)
         if read is None
-        else StoredMaps(read, table.detection_ids, torch.float16, CPU)
+        else StoredMaps(read, table.detection_ids, torch.float16, device)
     )
-    return DeviceGallery(table, scorer, exact, CoarseMaps(memory, CHANNELS, matcher, scorer), CPU)
+    return DeviceGallery(table, scorer, exact, CoarseMaps(memory, CHANNELS, matcher, scorer), device)
 
 
 def put(gallery: DeviceGallery, records: list[DetectionRecord]) -> None:
@@ -85,4 +87,10 @@ def build_matcher() -> FoldedMatcher:
     config = ModelConfig(8 * HEIGHT, 8 * WIDTH, final_layer="layer2", channels=CHANNELS)
     convolution = QueryAdaptiveConvolution(config).eval()
     train_head(convolution.head, seed=7)
-    return FoldedMatcher.of(convolution, config, "cpu")
+    return FoldedMatcher.of(convolution, config, CPU)
+
+
+def matcher_on(device: torch.device) -> FoldedMatcher:
+    matcher = build_matcher()
+    query_weights, gallery_weights, bias = matcher.head
+    return replace(matcher, head=FoldedHead(query_weights.to(device), gallery_weights.to(device), bias))
