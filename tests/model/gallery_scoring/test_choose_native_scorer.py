@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Sequence
+from importlib import import_module
 
 import pytest
 import torch
 
 from model.config import ModelConfig
-from model.gallery_scoring import BlockedScorer, NativeScorer, installed_library
+from model.gallery_scoring import BlockedScorer, NativeScorer, choose_scorer, installed_library
 from model.gallery_scoring.choose_native_scorer import choose_native_scorer
 from model.gallery_scoring.interface import FoldedMatcher
 from model.gallery_scoring.native_library import NativeKernel, NativeLibrary, ScoringCall, StorageFormat
@@ -111,3 +112,14 @@ def test_without_a_right_one_it_is_plain_torch(installed: NativeLibrary, caplog:
     assert isinstance(choose_native_scorer(build(), 16, INT8, library), BlockedScorer)
     assert "plain torch" in caplog.text
     assert all(kernel.name in caplog.text for kernel in library.kernels if "amx" not in kernel.name)
+
+
+def test_whoever_asks_for_a_scorer_gets_one_that_was_checked(
+    installed: NativeLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = PartlyWrongLibrary(installed, {"amx_untried": 1.0}, ["bfloat16"])
+    # The package has a function of the module's name.
+    monkeypatch.setattr(import_module("model.gallery_scoring.choose_scorer"), "installed_library", lambda: library)
+    scorer = choose_scorer(build(), 16, ScoringPrecision(torch.bfloat16, torch.float32))
+    assert isinstance(scorer, NativeScorer)
+    assert scorer.kernel_for(torch.bfloat16, 16) != UNTRIED
