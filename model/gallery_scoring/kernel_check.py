@@ -14,8 +14,9 @@ from model.gallery_scoring.interface import FoldedMatcher, Int8Scorer
 
 _SEED = 1904
 _QUERIES = 3
-# A maximum is a cosine of at most 1, of products that are exact in float32: only their sum is rounded.
-_TOLERANCE_OF_A_MAXIMUM = 1e-4
+# Of the head's weights together. A maximum is a sum of products that are exact in float32: only the sum is rounded. The
+# native kernels were off by 8.5e-8 at most, patches of 4608 channels included; a GPU cuts off where they round.
+_TOLERANCE = 1e-4
 
 
 class UnusableKernelError(Exception):
@@ -61,6 +62,6 @@ def _compare(matcher: FoldedMatcher, score: Callable[[], Tensor], maps: Tensor) 
         expected = Float32ReferenceScorer(matcher).score(maps[:_QUERIES], maps[_QUERIES:])
     weight = float(matcher.head.query_weights.abs().sum() + matcher.head.gallery_weights.abs().sum())
     largest = float((found - expected).abs().max())
-    # A patch is s² unit vectors. So written that NaN is wrong too.
-    if not largest <= _TOLERANCE_OF_A_MAXIMUM * weight * matcher.kernel_size**2:
+    # So written that NaN is wrong too.
+    if not largest <= _TOLERANCE * weight:
         raise UnusableKernelError(f"the kernel's logits are off by {largest}")
