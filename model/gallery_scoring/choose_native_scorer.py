@@ -29,7 +29,7 @@ def choose_native_scorer(
         matcher: its head lies on the CPU.
         channels: d.
         precision: maps in its storage format are scored; where that is int8, float16 ones beside them.
-        library: at least one kernel takes each of these formats.
+        library: as it was loaded.
     """
     dtypes = (torch.int8, torch.float16) if precision.storage == torch.int8 else (precision.storage,)
     patch_channels = channels * matcher.kernel_size**2
