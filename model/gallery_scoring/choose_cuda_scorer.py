@@ -1,16 +1,12 @@
 """Which scorer a CUDA device gets: the Triton kernel where it is there and right, else blocks of plain torch."""
 
 import logging
-from collections.abc import Callable
 
 import torch
-from torch import Tensor
-from torch.nn import functional
 
 from model.gallery_scoring.blocked import BlockedScorer
-from model.gallery_scoring.float32_reference import Float32ReferenceScorer
-from model.gallery_scoring.int8_maps import Int8Maps, quantise
-from model.gallery_scoring.interface import FoldedMatcher, GalleryScorer, Int8Scorer
+from model.gallery_scoring.interface import FoldedMatcher, Int8Scorer
+from model.gallery_scoring.kernel_check import UnusableKernelError, check_kernel
 from model.gallery_scoring.precision import ScoringPrecision
 from model.gallery_scoring.triton_tiling import choose_tiling
 
@@ -23,14 +19,7 @@ else:
 
 logger = logging.getLogger(__name__)
 
-_SEED = 1904
-_QUERIES, _DETECTIONS = 3, 70
-# A maximum is a cosine of at most 1, of products that are exact in float32: only their sum is rounded.
-_TOLERANCE_OF_A_MAXIMUM = 1e-4
-
-
-class UnusableKernelError(Exception):
-    """Why the Triton kernel cannot score some maps on some device."""
+_DETECTIONS = 70
 
 
 def choose_cuda_scorer(
@@ -48,12 +37,11 @@ def choose_cuda_scorer(
         device: a CUDA device.
     """
     dtype = precision.storage
-    floating = torch.float16 if dtype == torch.int8 else dtype
+    checked = (torch.float16, torch.int8) if dtype == torch.int8 else (dtype,)
     try:
         scorer = make_triton_scorer(matcher, channels, dtype, device)
-        _check(scorer, matcher, _draw(matcher, channels).to(device, floating))
-        if dtype == torch.int8:
-            _check_int8(scorer, matcher, quantise(_draw(matcher, channels).to(device)))
+        for each in checked:
+            check_kernel(scorer, matcher, channels, each, _DETECTIONS)
     except UnusableKernelError as reason:
         logger.warning("scoring on %s with plain torch, several times slower: %s", device, reason)
         return BlockedScorer(matcher, precision.compute)
@@ -81,41 +69,3 @@ def make_triton_scorer(
     if tiling is None or int8_tiling is None:
         raise UnusableKernelError(f"no tiling for maps [{locations}, {channels}] on compute capability {capability}")
     return TritonScorer(matcher, tiling, torch.cuda.get_device_properties(device).multi_processor_count, int8_tiling)
-
-
-def _draw(matcher: FoldedMatcher, channels: int) -> Tensor:
-    """Random maps of unit vectors, float32 on the CPU: the queries, and behind them the detections."""
-    shape = (_QUERIES + _DETECTIONS, matcher.map_height * matcher.map_width, channels)
-    return functional.normalize(torch.randn(shape, generator=torch.Generator().manual_seed(_SEED)), dim=-1)
-
-
-def _check(scorer: GalleryScorer, matcher: FoldedMatcher, maps: Tensor) -> None:
-    """Compares the scores of some maps with the reference's.
-
-    Raises:
-        UnusableKernelError: they differ, or there are none: no C compiler for the launcher, too little shared memory, a
-            driver that is too old.
-    """
-    _compare(matcher, lambda: scorer.score(maps[:_QUERIES], maps[_QUERIES:]), maps)
-
-
-def _check_int8(scorer: "TritonScorer", matcher: FoldedMatcher, maps: Int8Maps) -> None:
-    """The same for int8."""
-    queries, gallery = (
-        Int8Maps(maps.values[part], maps.scales[part]) for part in (slice(_QUERIES), slice(_QUERIES, None))
-    )
-    _compare(matcher, lambda: scorer.score_int8(queries, gallery), maps.dequantise())
-
-
-def _compare(matcher: FoldedMatcher, score: Callable[[], Tensor], maps: Tensor) -> None:
-    with torch.inference_mode():
-        try:
-            found = score()
-        except Exception as error:  # whatever Triton, the compilers and the driver raise
-            raise UnusableKernelError(f"the kernel does not run: {type(error).__name__}: {error}") from error
-        expected = Float32ReferenceScorer(matcher).score(maps[:_QUERIES], maps[_QUERIES:])
-    weight = float(matcher.head.query_weights.abs().sum() + matcher.head.gallery_weights.abs().sum())
-    largest = float((found - expected).abs().max())
-    # So written that NaN is wrong too.
-    if not largest <= _TOLERANCE_OF_A_MAXIMUM * weight:
-        raise UnusableKernelError(f"the kernel's logits are off by {largest}")

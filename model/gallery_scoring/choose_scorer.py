@@ -5,9 +5,9 @@ import torch
 from model.config import ModelConfig
 from model.gallery_scoring.blocked import BlockedScorer
 from model.gallery_scoring.choose_cuda_scorer import choose_cuda_scorer
+from model.gallery_scoring.choose_native_scorer import choose_native_scorer
 from model.gallery_scoring.interface import FoldedMatcher, Int8Scorer
 from model.gallery_scoring.native_library import installed_library
-from model.gallery_scoring.native_scorer import NativeScorer
 from model.gallery_scoring.precision import ScoringPrecision
 
 # Kernels of the native library with instructions that multiply int8.
@@ -16,6 +16,8 @@ _MULTIPLY_INT8 = {"amx_int8", "avx512_vnni"}
 
 def choose_scorer(matcher: FoldedMatcher, channels: int, precision: ScoringPrecision) -> Int8Scorer:
     """The native scorer on a CPU where it is installed, the Triton kernel on a GPU where it runs, else plain torch.
+
+    Kernels that score some maps wrongly are left out; the log says so.
 
     Args:
         matcher: its head lies on the device that scores.
@@ -28,7 +30,7 @@ def choose_scorer(matcher: FoldedMatcher, channels: int, precision: ScoringPreci
         return choose_cuda_scorer(matcher, channels, precision, device)
     library = installed_library()
     if library is not None:
-        return NativeScorer(matcher, library)
+        return choose_native_scorer(matcher, channels, precision, library)
     return BlockedScorer(matcher, precision.compute)
 
 

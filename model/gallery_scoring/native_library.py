@@ -3,6 +3,7 @@
 import ctypes
 import logging
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -80,6 +81,12 @@ class NativeLibrary:
             for number in range(self._library.qaconv_kernel_count())
             if self._library.qaconv_kernel_runs_here(number)
         ]
+
+    def without(self, kernel: NativeKernel) -> "NativeLibrary":
+        """The same library but for a kernel."""
+        other = copy(self)
+        other.kernels = [each for each in self.kernels if each != kernel]
+        return other
 
     def choose_kernel(
         self, storage: StorageFormat, channels: int, instruction_set: str | None = None

@@ -24,6 +24,9 @@ def serve_command(
         _Text,
         typer.Option(metavar="FORMAT", help="auto, int8, float16, bfloat16 or float32, in memory (default auto)."),
     ] = None,
+    exact_maps: Annotated[
+        _Text, typer.Option(metavar="PLACE", help="Of float16 maps beside int8 ones: auto, device or disk.")
+    ] = None,
     gallery_capacity: Annotated[
         _Text, typer.Option(metavar="NUMBER", help="Most detections; without it, what fits, at most 100,000.")
     ] = None,
@@ -50,6 +53,7 @@ def serve_command(
             "checkpoint": checkpoint,
             "device": device,
             "precision": precision,
+            "exact_maps": exact_maps,
             "gallery_capacity": gallery_capacity,
             "api_keys_file": api_keys_file,
             "tls_certificate": tls_certificate,

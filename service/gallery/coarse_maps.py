@@ -13,6 +13,7 @@ from torch import Tensor
 from model.gallery_scoring.int8_error import NUM_FACTORS, ErrorFactors, bound_errors, measure_error_factors
 from model.gallery_scoring.int8_maps import Int8Maps, quantise
 from model.gallery_scoring.interface import FoldedMatcher, Int8Scorer
+from service.gallery.gallery_memory import GalleryMemory
 from service.gallery.map_blocks import MapBlocks
 from service.out_of_memory import in_halves
 
@@ -58,7 +59,7 @@ class CoarseMaps:
     """Maps by slot. For the device thread alone.
 
     Args:
-        capacity: slots.
+        memory: that they lie in.
         channels: d.
         matcher: of the model, on the device.
         scorer: of int8 maps.
@@ -67,14 +68,13 @@ class CoarseMaps:
         CapacityError: the device has too little memory.
     """
 
-    def __init__(self, capacity: int, channels: int, matcher: FoldedMatcher, scorer: Int8Scorer) -> None:
-        device = matcher.head.query_weights.device
+    def __init__(self, memory: GalleryMemory, channels: int, matcher: FoldedMatcher, scorer: Int8Scorer) -> None:
         locations = matcher.map_height * matcher.map_width
         self._matcher = matcher
         self._scorer = scorer
-        self._values = MapBlocks(capacity, locations, channels, torch.int8, device)
-        self._scales = torch.ones(capacity, device=device)
-        self._as_query, self._as_gallery = torch.zeros(2, capacity, NUM_FACTORS, device=device)
+        self._values = MapBlocks(memory, locations, channels, torch.int8)
+        self._scales = memory.take((memory.capacity,), torch.float32).fill_(1)
+        self._as_query, self._as_gallery = memory.take((2, memory.capacity, NUM_FACTORS), torch.float32).zero_()
 
     def round(self, maps: Tensor) -> RoundedMaps:
         """Rounds maps [n, hw, d] of any floating dtype to int8 and measures what that changes, some at a time."""

@@ -11,6 +11,7 @@ from model.gallery_scoring.precision import ScoringPrecision
 from service.gallery.coarse_maps import CoarseMaps
 from service.gallery.device_gallery import DeviceGallery
 from service.gallery.gallery_format import GalleryFormat
+from service.gallery.gallery_memory import GalleryMemory
 from service.gallery.map_blocks import MapBlocks
 from service.gallery.slot_table import SlotTable
 from service.gallery.stored_maps import ReadMap, StoredMaps
@@ -41,15 +42,16 @@ def create_gallery(checkpoint: Checkpoint, form: GalleryFormat, scoring: DeviceS
         read: a detection's feature map, from its record.
 
     Raises:
-        CapacityError: the device has too little memory.
+        CapacityError: the device has too little memory; says for how many detections it has, and what else helps.
     """
     device = scoring.matcher.head.query_weights.device
     locations, channels = checkpoint.config.locations, checkpoint.config.channels
+    memory = GalleryMemory(form.capacity, form.detection_bytes, device, form.or_smaller)
     table = SlotTable(form.capacity)
     exact = (
         StoredMaps(read, table.detection_ids, form.exact.storage, device)
         if form.exact_maps == "disk"
-        else MapBlocks(form.capacity, locations, channels, form.exact.storage, device)
+        else MapBlocks(memory, locations, channels, form.exact.storage)
     )
-    coarse = CoarseMaps(form.capacity, channels, scoring.matcher, scoring.scorer) if form.is_coarse else None
+    coarse = CoarseMaps(memory, channels, scoring.matcher, scoring.scorer) if form.is_coarse else None
     return DeviceGallery(table, scoring.scorer, exact, coarse, device)

@@ -1,5 +1,6 @@
 """In which form the gallery lies in the device's memory, and how many detections fit."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,13 @@ ExactMapsPlace = Literal["device", "disk"]
 # Exact scores of a gallery in int8 are those of the very numbers that a record holds, summed in float32: what bounds
 # the error of int8 holds for these.
 _EXACT = ScoringPrecision(torch.float16, torch.float32)
+
+# By where exact maps are: what would let more detections fit.
+_OR_SMALLER: Mapping[ExactMapsPlace | None, str] = {
+    None: ", or QACONV_PRECISION=int8 and QACONV_EXACT_MAPS=disk",
+    "device": ", or QACONV_EXACT_MAPS=disk",
+    "disk": "",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,11 @@ class GalleryFormat:
     def is_coarse(self) -> bool:
         """Whether the first pass is one over int8 maps."""
         return self.exact_maps is not None
+
+    @property
+    def or_smaller(self) -> str:
+        """What else than a lower capacity would let more detections fit, as it ends a sentence."""
+        return _OR_SMALLER[self.exact_maps]
 
 
 def choose_format(
@@ -68,16 +81,22 @@ def choose_format(
     numbers = config.locations * config.channels
     if precision != "int8":
         exact = choose_precision(device.type, precision)
-        detection_bytes = numbers * exact.storage.itemsize
-        return GalleryFormat(exact, None, detection_bytes, choose_capacity(capacity, detection_bytes, device))
+        return _fitted(exact, None, numbers * exact.storage.itemsize, capacity, device)
     coarse_bytes = numbers + BYTES_BESIDE_VALUES
     both_bytes = coarse_bytes + numbers * _EXACT.storage.itemsize
     if exact_maps == "auto":
         exact_maps = "device" if capacity is None or has_room(capacity, both_bytes, device) else "disk"
-    detection_bytes = both_bytes if exact_maps == "device" else coarse_bytes
+    return _fitted(_EXACT, exact_maps, both_bytes if exact_maps == "device" else coarse_bytes, capacity, device)
+
+
+def _fitted(
+    exact: ScoringPrecision,
+    exact_maps: ExactMapsPlace | None,
+    detection_bytes: int,
+    capacity: int | None,
+    device: torch.device,
+) -> GalleryFormat:
     try:
-        return GalleryFormat(_EXACT, exact_maps, detection_bytes, choose_capacity(capacity, detection_bytes, device))
+        return GalleryFormat(exact, exact_maps, detection_bytes, choose_capacity(capacity, detection_bytes, device))
     except CapacityError as error:
-        if exact_maps == "disk":
-            raise
-        raise CapacityError(f"{error}, or QACONV_EXACT_MAPS=disk") from error
+        raise CapacityError(f"{error}{_OR_SMALLER[exact_maps]}") from error

@@ -7,8 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from service.gallery.capacity import CapacityError
-from service.out_of_memory import attempt, is_out_of_memory
+from service.gallery.gallery_memory import GalleryMemory
 
 # A GPU reads a block in one launch: there a block is worth its launch, and a gallery of a million has few.
 _BLOCK_SLOTS = {"cpu": 4096, "cuda": 65_536}
@@ -22,28 +21,21 @@ class MapBlocks:
     """Maps [hw, d] of one number format, by slot.
 
     Args:
-        capacity: slots.
+        memory: that they lie in.
         locations: hw.
         channels: d.
         dtype: of the maps.
-        device: where they lie.
 
     Raises:
-        CapacityError: the device has too little memory; says how many detections it has memory for.
+        CapacityError: the device has too little memory.
     """
 
-    def __init__(self, capacity: int, locations: int, channels: int, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(self, memory: GalleryMemory, locations: int, channels: int, dtype: torch.dtype) -> None:
         self.dtype = dtype
-        self.device = device
-        self._block_slots = min(_BLOCK_SLOTS[device.type], capacity)
+        self.device = memory.device
+        self._block_slots = min(_BLOCK_SLOTS[memory.device.type], memory.capacity)
         shape = (self._block_slots, locations, channels)
-        # All at once: a device with too little memory shows it at the start, not when a detection is on disk already.
-        self._blocks: list[Tensor] = []
-        for _ in range(-(-capacity // self._block_slots)):
-            block = attempt(lambda: torch.empty(shape, dtype=dtype, device=device))
-            if isinstance(block, Exception):
-                raise self._too_small(capacity, block)
-            self._blocks.append(block)
+        self._blocks = [memory.take(shape, dtype) for _ in range(-(-memory.capacity // self._block_slots))]
 
     def write(self, slot: int, map_: Tensor) -> None:
         """Puts a map into a slot, over what was there."""
@@ -74,16 +66,6 @@ class MapBlocks:
             if first < last:
                 scores[:, first:last] = _score_rows(score_maps, block, slots[first:last] - start, start)
         return scores
-
-    def _too_small(self, capacity: int, error: Exception) -> Exception:
-        if not is_out_of_memory(error):
-            return error
-        fit = len(self._blocks) * self._block_slots
-        self._blocks.clear()
-        return CapacityError(
-            f"gallery_capacity {capacity} does not fit into the memory of {self.device}, which took {fit} detections. "
-            f"Searches need memory too: set QACONV_GALLERY_CAPACITY to {max(1, fit // 2)} or a little more"
-        )
 
 
 def _score_rows(score_maps: ScoreMaps, block: Tensor, rows: npt.NDArray[np.int64], start: int) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from model.feature_extractor import FeatureExtractor
+from service.errors import ServiceError
 
 FeatureMap = npt.NDArray[np.float16]
 
@@ -27,8 +28,17 @@ class FeatureExtraction:
         self._extractor = extractor.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def extract(self, crops: list[Tensor]) -> Sequence[FeatureMap]:
-        """Feature maps float16 [d, h, w] of crops uint8 [3, input_height, input_width]."""
+        """Feature maps float16 [d, h, w] of crops uint8 [3, input_height, input_width].
+
+        Raises:
+            ServiceError: the model makes no numbers of one of them. Scores of such a map would mean nothing.
+        """
         with torch.inference_mode():
             batch = torch.stack(crops).to(self._device, memory_format=torch.channels_last)
             maps = self._extractor(batch).to(torch.float16).cpu().contiguous()
+            if not maps.isfinite().all():
+                raise ServiceError(
+                    "the model's feature map of a crop has values that are infinite or no numbers: serve another "
+                    "checkpoint"
+                )
         return list(maps.numpy())

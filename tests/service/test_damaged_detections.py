@@ -3,6 +3,7 @@
 import time
 from contextlib import suppress
 
+import numpy as np
 import pytest
 
 from service.api.answers import GalleryAnswer
@@ -177,6 +178,22 @@ async def test_a_start_sets_aside_what_it_finds(settings: Settings, caplog: pyte
             assert "4 damaged records are set aside" in caplog.text
             assert components.store.used_bytes() > 0
             assert entry_of(components, "d2").endswith(crop_file(2)[4:])
+
+
+async def test_a_map_that_is_not_finite_is_set_aside_at_the_start(settings: Settings) -> None:
+    async with open_components(settings) as components:
+        await recover_gallery(components)
+        await ingest_five(components)
+        stored = components.store.get_record("d3")
+        assert stored is not None
+        stored.feature_map[0, 1, 2] = np.nan
+        await components.store.put(stored)
+    async with open_components(settings) as components:
+        await recover_gallery(components)
+        assert await check_agreement(components) == ["d0", "d1", "d2", "d4"]
+        set_aside = components.store.get_set_aside("d3")
+        assert set_aside is not None
+        assert "infinite or no numbers" in set_aside.reason
 
 
 async def test_records_of_the_first_format_are_served(settings: Settings) -> None:

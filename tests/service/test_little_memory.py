@@ -11,6 +11,7 @@ import torch
 from model.config import ModelConfig
 from model.feature_extractor import FeatureExtractor
 from service.gallery.capacity import CapacityError
+from service.gallery.gallery_memory import GalleryMemory
 from service.gallery.map_blocks import MapBlocks
 from service.inference.device_worker import DeviceWorker, Operation
 from service.inference.feature_extraction import FeatureExtraction
@@ -60,7 +61,7 @@ worker.close()
 
 allow(620)
 try:
-    told = MapBlocks(100_000, 192, 128, torch.float16, CPU)
+    told = MapBlocks(GalleryMemory(100_000, 49_152, CPU), 192, 128, torch.float16)
 except CapacityError as error:
     told = error
 allow_all()
@@ -84,6 +85,6 @@ def test_the_device_bears_little_memory() -> None:
     assert after == ["ndarray", True]
     # 620 MB: three blocks of 4,096 detections of 48 KiB, 192 MiB each.
     assert told == (
-        "gallery_capacity 100000 does not fit into the memory of cpu, which took 12288 detections. Searches need "
-        "memory too: set QACONV_GALLERY_CAPACITY to 6144 or a little more"
+        "gallery_capacity 100000 does not fit into the memory of cpu, which has room for 12288 detections of "
+        "49,152 bytes. Searches need memory too: set QACONV_GALLERY_CAPACITY to 6144 or a little more"
     )

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from model.config import ModelConfig
 from model.gallery_scoring import Float32ReferenceScorer, position_major
+from model.gallery_scoring.int8_error import bound_errors, measure_error_factors
 from model.gallery_scoring.int8_maps import quantise
 from model.gallery_scoring.interface import FoldedMatcher
 from model.gallery_scoring.triton_scorer import TritonScorer
@@ -81,6 +82,26 @@ def test_int8_scores_are_those_of_the_rounded_maps(shape: Shape) -> None:
 
     expected = Float32ReferenceScorer(folded).score(queries.dequantise(), gallery.dequantise())
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("is_exact_in_int8", [False, True])
+@pytest.mark.parametrize("shape", [SHAPES[2], SHAPES[4]])
+def test_int8_and_float16_scores_differ_by_no_more_than_is_promised(shape: Shape, *, is_exact_in_int8: bool) -> None:
+    _, folded = shape.build()
+    queries, gallery = (position_major(shape.draw(count, seed=count)) for count in (2, 3))
+    if is_exact_in_int8:  # only float32 rounds then
+        queries, gallery = ((quantise(maps).values.float() * 2**-9).half() for maps in (queries, gallery))
+    scorer = TritonScorer(folded, shape.tiling, multiprocessors=1)
+
+    coarse = scorer.score_int8(quantise(queries), quantise(gallery))
+    exact = scorer.score(queries, gallery)
+
+    as_query = measure_error_factors(queries, quantise(queries), folded).as_query
+    as_gallery = measure_error_factors(gallery, quantise(gallery), folded).as_gallery
+    bounds = bound_errors(as_query, as_gallery)
+    assert ((coarse - exact).abs() <= bounds).all()
+    assert (bounds > 0).all()
+    assert is_exact_in_int8 == (bounds.max() < 1e-2)
 
 
 def test_some_rows_of_a_gallery_score_as_copies_of_them() -> None:

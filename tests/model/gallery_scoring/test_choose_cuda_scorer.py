@@ -8,9 +8,10 @@ from torch import Tensor
 
 from model.config import ModelConfig
 from model.gallery_scoring import BlockedScorer, Float32ReferenceScorer, GalleryScorer, choose_cuda_scorer
-from model.gallery_scoring.choose_cuda_scorer import UnusableKernelError, make_triton_scorer
+from model.gallery_scoring.choose_cuda_scorer import make_triton_scorer
 from model.gallery_scoring.int8_maps import Int8Maps
 from model.gallery_scoring.interface import FoldedMatcher
+from model.gallery_scoring.kernel_check import UnusableKernelError
 from model.gallery_scoring.precision import ScoringPrecision
 from model.query_adaptive_convolution import QueryAdaptiveConvolution
 from reference.trained_head import train_head

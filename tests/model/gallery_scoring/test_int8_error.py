@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model.config import ModelConfig
-from model.gallery_scoring import BlockedScorer, Float32ReferenceScorer, NativeScorer, installed_library
+from model.gallery_scoring import BlockedScorer, NativeScorer, installed_library
 from model.gallery_scoring.int8_error import NUM_FACTORS, bound_errors, measure_error_factors
 from model.gallery_scoring.int8_maps import Int8Maps, quantise
 from model.gallery_scoring.interface import FoldedMatcher, Int8Scorer, position_major
+from model.gallery_scoring.patches import extract_position_major_patches
 from model.query_adaptive_convolution import FoldedHead, QueryAdaptiveConvolution
 from reference.crowd_maps import draw_crowd, draw_independent
 from reference.trained_head import train_head
@@ -34,7 +35,7 @@ def check(matcher: FoldedMatcher, maps: Tensor, queries: int) -> tuple[Tensor, T
     assert factors.as_query.shape == factors.as_gallery.shape == (len(maps), NUM_FACTORS)
     bounds = bound_errors(factors.as_query[:queries], factors.as_gallery[queries:])
     exact = BlockedScorer(matcher, torch.float32).score(maps[:queries].float(), maps[queries:].float())
-    in_float64 = Float32ReferenceScorer(matcher).score(maps[:queries].double(), maps[queries:].double())
+    in_float64 = score_in_float64(matcher, maps[:queries], maps[queries:])
     differences = torch.zeros_like(bounds)
     for scorer in int8_scorers(matcher):
         found = scorer.score_int8(part(rounded, slice(queries)), part(rounded, slice(queries, None)))
@@ -42,6 +43,15 @@ def check(matcher: FoldedMatcher, maps: Tensor, queries: int) -> tuple[Tensor, T
         assert ((found - in_float64).abs() <= bounds).all()
     assert (differences <= bounds).all()
     return differences, bounds
+
+
+def score_in_float64(matcher: FoldedMatcher, queries: Tensor, gallery: Tensor) -> Tensor:
+    query_patches, gallery_patches = (
+        extract_position_major_patches(maps.double(), matcher) for maps in (queries, gallery)
+    )
+    similarities = torch.einsum("qjd,gid->qgji", query_patches, gallery_patches)
+    of_queries = similarities.amax(dim=3) @ matcher.head.query_weights.double()
+    return of_queries + similarities.amax(dim=2) @ matcher.head.gallery_weights.double() + matcher.head.bias
 
 
 def int8_scorers(matcher: FoldedMatcher) -> list[Int8Scorer]:
@@ -97,3 +107,19 @@ def test_maps_that_are_exact_in_int8_differ_by_rounding_alone() -> None:
     assert (factors.as_query[:, 0] == 0).all()
     assert bound_errors(factors.as_query, factors.as_gallery).max() < 1e-2
     check(build(1), maps, queries=2)
+
+
+def test_sums_that_float32_rounds_keep_the_bound() -> None:
+    """Patches of 1152 channels, nearly all at the largest value: sums of integers beyond 2²⁴."""
+    matcher = build(3, height=4, width=3, channels=128)
+    values = torch.randint(124, 128, (8, 12, 128), generator=torch.Generator().manual_seed(1), dtype=torch.int8)
+    values[:, 0, 0] = 127
+    largest_sum = extract_position_major_patches(values.float(), matcher).double().square().sum(dim=2).max()
+    assert largest_sum > 2**24
+    # Exact in int8: what differs is what float32 rounds.
+    maps = values.float() * 2**-9
+    assert torch.equal(quantise(maps).dequantise(), maps)
+    differences, _ = check(matcher, maps, queries=3)
+    assert differences.max() > 0
+    # And where int8 rounds too.
+    check(matcher, maps + torch.rand(maps.shape, generator=torch.Generator().manual_seed(2)) * 2**-9, queries=3)

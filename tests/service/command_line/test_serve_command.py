@@ -5,6 +5,10 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
+from service.command_line.command_error import USAGE
+from service.main import main
 from tests.service.running_service import RunningService
 
 
@@ -31,3 +35,12 @@ def test_a_checkpoint_that_is_none(tmp_path: Path) -> None:
     checkpoint.write_text("text")
     line = refusal(serve("--port", "0", "--data-dir", str(tmp_path / "data"), "--checkpoint", str(checkpoint)))
     assert f"the service did not start: {checkpoint} is not a safetensors file" in line
+
+
+def test_a_place_for_exact_maps_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["serve", "--exact-maps", "attic"])
+    assert caught.value.code == USAGE
+    line = capsys.readouterr().err
+    assert "--exact-maps (variable QACONV_EXACT_MAPS) is 'attic'" in line
+    assert "'auto', 'device' or 'disk'" in line

@@ -1,16 +1,19 @@
 """Detections with made-up feature maps, for tests of the gallery."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from model.config import ModelConfig
 from model.gallery_scoring import BlockedScorer, GalleryScorer
-from model.gallery_scoring.interface import FoldedMatcher
-from model.query_adaptive_convolution import QueryAdaptiveConvolution
+from model.gallery_scoring.interface import FoldedMatcher, Int8Scorer
+from model.query_adaptive_convolution import FoldedHead, QueryAdaptiveConvolution
 from reference.crowd_maps import draw_crowd
 from reference.trained_head import train_head
-from service.gallery.coarse_maps import CoarseMaps
+from service.gallery.coarse_maps import BYTES_BESIDE_VALUES, CoarseMaps
 from service.gallery.device_gallery import DeviceGallery
+from service.gallery.gallery_memory import GalleryMemory
 from service.gallery.map_blocks import MapBlocks
 from service.gallery.slot_table import SlotTable
 from service.gallery.stored_maps import ReadMap, StoredMaps
@@ -53,23 +56,25 @@ def build_gallery(
     capacity: int, dtype: torch.dtype = torch.float32, scorer: GalleryScorer | None = None
 ) -> DeviceGallery:
     """All scores exact, and multiplied in float32."""
-    blocks = MapBlocks(capacity, LOCATIONS, CHANNELS, dtype, CPU)
+    memory = GalleryMemory(capacity, LOCATIONS * CHANNELS * dtype.itemsize, CPU)
+    blocks = MapBlocks(memory, LOCATIONS, CHANNELS, dtype)
     scorer = scorer or BlockedScorer(build_matcher(), torch.float32)
     return DeviceGallery(SlotTable(capacity), scorer, blocks, None, CPU)
 
 
 def build_coarse_gallery(
-    capacity: int, scorer: BlockedScorer | None = None, read: ReadMap | None = None
+    capacity: int, scorer: Int8Scorer | None = None, read: ReadMap | None = None, device: torch.device = CPU
 ) -> DeviceGallery:
     """A first pass over int8 maps, and exact scores from float16 ones on the device, or from what is read."""
-    matcher, table = build_matcher(), SlotTable(capacity)
+    matcher, table = matcher_on(device), SlotTable(capacity)
+    memory = GalleryMemory(capacity, 3 * LOCATIONS * CHANNELS + BYTES_BESIDE_VALUES, device)
     scorer = scorer or BlockedScorer(matcher, torch.float32)
     exact = (
-        MapBlocks(capacity, LOCATIONS, CHANNELS, torch.float16, CPU)
+        MapBlocks(memory, LOCATIONS, CHANNELS, torch.float16)
         if read is None
-        else StoredMaps(read, table.detection_ids, torch.float16, CPU)
+        else StoredMaps(read, table.detection_ids, torch.float16, device)
     )
-    return DeviceGallery(table, scorer, exact, CoarseMaps(capacity, CHANNELS, matcher, scorer), CPU)
+    return DeviceGallery(table, scorer, exact, CoarseMaps(memory, CHANNELS, matcher, scorer), device)
 
 
 def put(gallery: DeviceGallery, records: list[DetectionRecord]) -> None:
@@ -82,4 +87,10 @@ def build_matcher() -> FoldedMatcher:
     config = ModelConfig(8 * HEIGHT, 8 * WIDTH, final_layer="layer2", channels=CHANNELS)
     convolution = QueryAdaptiveConvolution(config).eval()
     train_head(convolution.head, seed=7)
-    return FoldedMatcher.of(convolution, config, "cpu")
+    return FoldedMatcher.of(convolution, config, CPU)
+
+
+def matcher_on(device: torch.device) -> FoldedMatcher:
+    matcher = build_matcher()
+    query_weights, gallery_weights, bias = matcher.head
+    return replace(matcher, head=FoldedHead(query_weights.to(device), gallery_weights.to(device), bias))

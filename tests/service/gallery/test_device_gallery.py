@@ -5,18 +5,28 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.gallery_scoring import BlockedScorer, Float32ReferenceScorer, GalleryScorer, position_major
+from model.gallery_scoring import (
+    BlockedScorer,
+    Float32ReferenceScorer,
+    GalleryScorer,
+    choose_scorer,
+    position_major,
+)
+from model.gallery_scoring.precision import ScoringPrecision
+from model.temporal_lifting import LiftingParameters
 from service.gallery import map_blocks
-from service.gallery.capacity import CapacityError
-from service.gallery.map_blocks import MapBlocks
-from service.records import DetectionRecord
+from service.gallery.candidate_scoring import CandidateScoring, ScoringJob
+from service.gallery.pair_scores import PairScores
+from service.gallery.remembered_rows import RememberedRows
+from service.observability.metrics import Metrics
+from service.records import CandidateFilter, DetectionRecord
 from tests.service.gallery.gallery_records import (
     CHANNELS,
-    CPU,
-    LOCATIONS,
+    build_coarse_gallery,
     build_gallery,
     build_matcher,
     draw_maps,
+    matcher_on,
     put,
     record,
 )
@@ -163,15 +173,56 @@ def test_queries_that_do_not_fit_together_are_scored_in_halves() -> None:
         gallery.score(gallery.prepare(list(queries(2)), []), np.arange(6))
 
 
-def test_too_little_memory_at_the_start_names_what_would_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    allocated = []
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("is_plain_torch", [True, False])
+@pytest.mark.parametrize("are_on_disk", [False, True])
+def test_on_cuda_all_is_scored_settled_and_ranked_as_on_the_cpu(*, is_plain_torch: bool, are_on_disk: bool) -> None:
+    check_as_on_the_cpu(torch.device("cuda"), is_plain_torch=is_plain_torch, are_on_disk=are_on_disk)
 
-    def allocate(*_: object, **__: object) -> Tensor:
-        if len(allocated) == 3:
-            raise torch.OutOfMemoryError("full")
-        allocated.append(1)
-        return torch.zeros(1)
 
-    monkeypatch.setattr(torch, "empty", allocate)
-    with pytest.raises(CapacityError, match=r"20000 .* took 12288 .*QACONV_GALLERY_CAPACITY to 6144"):
-        MapBlocks(20_000, LOCATIONS, CHANNELS, torch.float16, CPU)
+def check_as_on_the_cpu(device: torch.device, *, is_plain_torch: bool, are_on_disk: bool) -> None:
+    """Products of float16 and int8 are exact in float32: only the order of sums differs."""
+    size = 300
+    records = draw_records(size)
+    stored = {each.metadata.detection_id: each.feature_map for each in records}
+    matcher = matcher_on(device)
+    chosen = choose_scorer(matcher, CHANNELS, ScoringPrecision(torch.int8, torch.float32))
+    scorer = BlockedScorer(matcher, torch.float32) if is_plain_torch else chosen
+    here = build_coarse_gallery(size)
+    there = build_coarse_gallery(size, scorer, stored.get if are_on_disk else None, device)
+    for gallery in (here, there):
+        put(gallery, [*records, record("d007", draw_maps(1, seed=5)[0])])
+        gallery.remove(["d011"])
+    stored["d007"] = draw_maps(1, seed=5)[0]
+    slots = np.delete(np.arange(size), 11)
+    query, persons = draw_maps(1, seed=9)[0], [7, 250]
+    pairs_here, pairs_there = (
+        PairScores(each, RememberedRows(each, 20 * 5 * size), [each.position_major(query)], persons, slots)
+        for each in (here, there)
+    )
+    assert pairs_there.logits.device.type == device.type
+    torch.testing.assert_close(pairs_there.logits.cpu(), pairs_here.logits, rtol=0, atol=1e-5)
+    rows, columns = [0, 1, 2], torch.arange(len(slots))
+    lower, upper = (each.cpu() for each in pairs_there.bounds(rows, columns.to(device)))
+    for pairs in (pairs_here, pairs_there):
+        where = columns.to(pairs.logits.device)
+        assert pairs.settle(rows, where, torch.ones(3, len(slots), dtype=torch.bool, device=where.device)) > 0
+        assert pairs.unreadable == set()
+    exact = pairs_there.logits.cpu()
+    torch.testing.assert_close(exact, pairs_here.logits, rtol=0, atol=1e-5)
+    assert ((lower <= exact) & (exact <= upper)).all()
+
+    lifting = LiftingParameters(num_pivots=10)
+    asked = ScoringJob(query, ("d007", "d250"), CandidateFilter(), None, 20, lifting=lifting)
+    found_here, found_there = (
+        CandidateScoring(each, RememberedRows(each, 20 * 5 * size), Metrics()).score([asked])[0]
+        for each in (here, there)
+    )
+    assert list(found_there.detection_ids) == list(found_here.detection_ids)
+    assert found_here.lifted is not None
+    assert found_there.lifted is not None
+    np.testing.assert_allclose(found_there.lifted.temporal_scores, found_here.lifted.temporal_scores, atol=1e-6)
+    final_here, final_there = (
+        (each.lifted.temporal_scores + lifting.alpha) * each.appearance_scores for each in (found_here, found_there)
+    )
+    np.testing.assert_allclose(np.sort(final_there)[-20:], np.sort(final_here)[-20:], atol=1e-5)

@@ -63,3 +63,7 @@ def test_more_than_there_is_memory_for_is_refused() -> None:
     with pytest.raises(CapacityError, match="QACONV_GALLERY_CAPACITY to at most 2000, or QACONV_EXACT_MAPS=disk"):
         choose("int8", 2001, "device")
     assert choose("int8", 2001).exact_maps == "disk"
+    with pytest.raises(CapacityError, match=r"QACONV_GALLERY_CAPACITY to at most \d+$"):
+        choose("int8", 10_000, "disk")
+    with pytest.raises(CapacityError, match="at most 3003, or QACONV_PRECISION=int8 and QACONV_EXACT_MAPS=disk"):
+        choose("float16", 3004)

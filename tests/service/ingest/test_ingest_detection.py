@@ -5,14 +5,16 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 from model.preprocessing import preprocess_crop
 from service.components import Components
-from service.errors import LimitExceeded, UnreadableImage, UnsupportedImage
+from service.errors import LimitExceeded, ServiceError, UnreadableImage, UnsupportedImage
 from service.ingest.ingest_detection import NewDetection, ingest_detection
+from service.search.search_gallery import search_gallery
 from tests.service.drawn_crops import crop_file, draw_crop, encode
 from tests.service.inference.png_files import RGB, png_file
-from tests.service.stored_crops import at, check_agreement, ingest
+from tests.service.stored_crops import at, check_agreement, ingest, search_for
 
 pytestmark = pytest.mark.anyio
 
@@ -80,3 +82,14 @@ async def test_a_refused_crop_leaves_nothing_and_its_neighbours_alone(
     assert [isinstance(answer, error) for answer in answers] == [False, True, True]
     assert await check_agreement(components) == ["kept", "neighbour"]
     assert components.store.get_metadata("kept") == kept.metadata
+
+
+async def test_a_map_that_is_not_finite_is_neither_stored_nor_searched_with(components: Components) -> None:
+    await ingest(components, "a", 1)
+    with torch.no_grad():
+        components.checkpoint.extractor.neck[0].weight[0] = torch.nan
+    with pytest.raises(ServiceError, match="infinite or no numbers: serve another checkpoint"):
+        await ingest(components, "b", 2)
+    with pytest.raises(ServiceError, match="infinite or no numbers: serve another checkpoint"):
+        await search_gallery(components, search_for(crop_file(3)))
+    assert await check_agreement(components) == ["a"]

@@ -148,6 +148,16 @@ def test_other_feature_maps_are_damaged(value: bytes, message: str) -> None:
         decode_feature_map(value)
 
 
+@pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf, -np.inf])
+def test_a_feature_map_that_is_not_finite_is_damaged(value: float) -> None:
+    feature_map = np.full((2, 3, 5), np.finfo(np.float16).max, np.float16)
+    feature_map[0] *= -1
+    np.testing.assert_array_equal(decode_feature_map(encode_feature_map(feature_map)), feature_map)
+    feature_map[1, 2, 3] = value
+    with pytest.raises(DamagedRecord, match="infinite or no numbers"):
+        decode_feature_map(encode_feature_map(feature_map))
+
+
 @pytest.mark.parametrize("feature_map", [np.ones((2, 3), np.float16), np.ones((2, 3, 5), np.float32)])
 def test_what_is_no_feature_map_is_not_written(feature_map: np.ndarray) -> None:
     with pytest.raises(ValueError, match="float16"):
