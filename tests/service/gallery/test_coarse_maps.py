@@ -47,16 +47,16 @@ def test_slots_on_both_sides_of_a_block_s_end_have_their_own_scales_and_errors(
 
     torch.testing.assert_close(found, SCORER.score_int8(quantise(scored), quantise(maps[slots])), rtol=0, atol=1e-5)
     differences = (found - SCORER.score(scored, maps[slots])).abs()
-    bounds = coarse.bound_errors(queries, np.array(slots))
+    bounds = coarse.bound_errors(queries.error_factors, np.array(slots))
     assert (differences <= bounds).all()
     # Each map's own: what is rounded of one by itself.
     for column, slot in enumerate(slots):
         alone = build(1)
         alone.write([0], alone.round(maps[slot : slot + 1]))
-        torch.testing.assert_close(alone.bound_errors(queries, np.array([0]))[:, 0], bounds[:, column])
+        torch.testing.assert_close(alone.bound_errors(queries.error_factors, np.array([0]))[:, 0], bounds[:, column])
     some = queries.some([4, 1])
     torch.testing.assert_close(coarse.score(some, np.array(slots)), found[[4, 1]], rtol=0, atol=1e-6)
-    torch.testing.assert_close(coarse.bound_errors(some, np.array(slots)), bounds[[4, 1]])
+    torch.testing.assert_close(coarse.bound_errors(some.error_factors, np.array(slots)), bounds[[4, 1]])
 
 
 def test_nothing_of_a_wiped_map_is_left() -> None:
