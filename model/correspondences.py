@@ -1,15 +1,20 @@
 """Where two crops agree: the arguments of the maxima that the score is made of (Liao & Shao 2020, Section 3.1)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from model.query_adaptive_convolution import BestPartners
 
 Direction = Literal["query_to_gallery", "gallery_to_query", "mutual"]
+
+# Directions as numbers, while arrays hold them.
+_DIRECTIONS: tuple[Direction, ...] = ("query_to_gallery", "gallery_to_query", "mutual")
+_FROM_QUERY, _FROM_GALLERY, _MUTUAL = range(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ def list_correspondences(
     """The best correspondences of one pair of maps, best first; equal ones by their locations.
 
     Args:
-        partners: of one query and one gallery map, shapes [hw].
+        partners: of one query and one gallery map, shapes [hw], on the CPU.
         map_width: w, to turn a location into row and column.
         kernel_size: s; similarities are divided by s², so that they are mean cosines.
         max_count: how many are returned at most.
@@ -50,36 +55,27 @@ def list_correspondences(
     Returns:
         At most `max_count` correspondences; a pair found from both sides is there once, as `mutual`.
     """
-    gallery_of_query = partners.query_partners.tolist()
-    query_of_gallery = partners.gallery_partners.tolist()
-    found: list[tuple[float, int, int, Direction]] = []
-    for query, (gallery, similarity) in enumerate(zip(gallery_of_query, _list(partners.query_maxima), strict=True)):
-        direction: Direction = "mutual" if query_of_gallery[gallery] == query else "query_to_gallery"
-        found.append((similarity, query, gallery, direction))
-    for gallery, (query, similarity) in enumerate(zip(query_of_gallery, _list(partners.gallery_maxima), strict=True)):
-        if gallery_of_query[query] != gallery:
-            found.append((similarity, query, gallery, "gallery_to_query"))
-    return _best_first(found, map_width, kernel_size**2, max_count, min_similarity)
-
-
-def _list(values: Tensor) -> Sequence[float]:
-    numbers: Sequence[float] = values.to(torch.float32).tolist()
-    return numbers
-
-
-def _best_first(
-    found: list[tuple[float, int, int, Direction]],
-    map_width: int,
-    patch_area: int,
-    max_count: int,
-    min_similarity: float,
-) -> list[Correspondence]:
-    found.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
+    gallery_of_query, query_of_gallery = partners.query_partners.numpy(), partners.gallery_partners.numpy()
+    locations = np.arange(len(gallery_of_query))
+    is_mutual = query_of_gallery[gallery_of_query] == locations
+    # Of what was found from the gallery's side: a mutual pair is there already.
+    others = np.flatnonzero(gallery_of_query[query_of_gallery] != locations)
+    similarities = np.concatenate((_array(partners.query_maxima), _array(partners.gallery_maxima)[others]))
+    queries = np.concatenate((locations, query_of_gallery[others]))
+    galleries = np.concatenate((gallery_of_query, others))
+    directions = np.concatenate((np.where(is_mutual, _MUTUAL, _FROM_QUERY), np.full(len(others), _FROM_GALLERY)))
+    best = np.lexsort((galleries, queries, -similarities))[:max_count]
+    found = zip(*(part[best].tolist() for part in (directions, similarities, queries, galleries)), strict=True)
     return [
-        Correspondence(direction, cosine, _cell(query, map_width), _cell(gallery, map_width))
-        for similarity, query, gallery, direction in found[:max_count]
-        if (cosine := _mean_cosine(similarity, patch_area)) >= min_similarity
+        Correspondence(_DIRECTIONS[direction], cosine, _cell(query, map_width), _cell(gallery, map_width))
+        for direction, similarity, query, gallery in found
+        if (cosine := _mean_cosine(similarity, kernel_size**2)) >= min_similarity
     ]
+
+
+def _array(values: Tensor) -> npt.NDArray[np.float32]:
+    numbers: npt.NDArray[np.float32] = values.to(torch.float32).numpy()
+    return numbers
 
 
 def _mean_cosine(similarity: float, patch_area: int) -> float:

@@ -16,6 +16,8 @@ async def read_sound(
     components: Components, read: Callable[[str], Item | None], detection_ids: Sequence[str]
 ) -> list[Item | None]:
     """What the store's `read` gives of each detection; None for one that is not there, or is damaged and set aside."""
+    if not detection_ids:
+        return []
     found, damaged = await asyncio.to_thread(lambda: _read_each(read, detection_ids))
     for detection_id, reason in damaged.items():
         with suppress(Unavailable):  # the next read finds it again; it is not served meanwhile either

@@ -1,4 +1,7 @@
-"""What handlers are given: the components of the running service, and refusals that come before every handler."""
+"""What handlers are given: the components of the running service, and refusals that come before every handler.
+
+All are coroutines, for what is none FastAPI runs in a thread, which takes longer than they do.
+"""
 
 from collections import Counter
 from typing import Annotated
@@ -12,7 +15,7 @@ from service.errors import FieldError, Unavailable
 from service.readiness import require_recovered
 
 
-def get_components(request: Request) -> Components:
+async def get_components(request: Request) -> Components:
     """The components that the application's lifespan opened."""
     components = getattr(request.app.state, "components", None)
     if not isinstance(components, Components):
@@ -24,12 +27,12 @@ RunningComponents = Annotated[Components, Depends(get_components)]
 DetectionIdInPath = Annotated[Identifier, Path(description="1 to 128 of the characters A-Z a-z 0-9 . _ : -")]
 
 
-def require_started(components: RunningComponents) -> None:
+async def require_started(components: RunningComponents) -> None:
     """Refuses calls while the gallery is being recovered."""
     require_recovered(components)
 
 
-def refuse_query_parameters(request: Request) -> None:
+async def refuse_query_parameters(request: Request) -> None:
     """For calls that have none: a parameter that would be ignored is an error."""
     if request.query_params:
         raise invalid_fields(
@@ -37,7 +40,7 @@ def refuse_query_parameters(request: Request) -> None:
         )
 
 
-def refuse_repeated_query_parameters(request: Request) -> None:
+async def refuse_repeated_query_parameters(request: Request) -> None:
     """For calls that have query parameters: none is a list."""
     counts = Counter(name for name, _ in request.query_params.multi_items())
     repeated = [name for name, count in counts.items() if count > 1]

@@ -1,6 +1,6 @@
 """The call that finds a person again."""
 
-import asyncio
+from functools import partial
 
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -35,11 +35,11 @@ router = APIRouter(
 async def post_search(request: Request, components: RunningComponents) -> Response:
     """The query is `image`, or `detection_id` of a stored detection, which is then no candidate itself."""
     form = await read_form(request, SearchForm)
-    result = await search_on_record(components, form.to_query(), source_of(request))
-    # In a thread: a thousand matches with all their correspondences are a hundred megabytes of JSON.
-    content = await asyncio.to_thread(_write_answer, components, result)
+    write_answer = partial(_write_answer, components)
+    content = await search_on_record(components, form.to_query(), source_of(request), write_answer)
     return Response(content, media_type="application/json")
 
 
 def _write_answer(components: Components, result: SearchResult) -> bytes:
+    """Takes a while: a thousand matches with all their correspondences are a hundred megabytes of JSON."""
     return describe_search(result, components.checkpoint, components.fingerprint).model_dump_json().encode()

@@ -9,6 +9,7 @@ if no entry can be written, for the person whose pictures they are goes before t
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
+from typing import TypeVar
 
 from service.audit.audit_events import AuditedFilter, Erased, EraseRequested, Fetched, RetentionErased, Source
 from service.audit.describe_for_audit import describe_comparison, describe_filter, describe_search
@@ -23,14 +24,25 @@ from service.search.search_gallery import search_gallery
 from service.search.search_records import SearchQuery, SearchResult
 from service.storage.erasure_receipts import ErasureReceipt
 
+Answer = TypeVar("Answer")
+
 # An entry stays below 256 kB with the longest IDs there can be.
 _IDS_IN_ONE_ENTRY = 1900
 # The word for an end that no error of the service's says: the request was given up, or nobody foresaw it.
 _GIVEN_UP = "given-up"
 
 
-async def search_on_record(components: Components, query: SearchQuery, source: Source) -> SearchResult:
-    """`search_gallery`, on record. A search that fails is recorded too, but for one that a full queue refused.
+async def search_on_record(
+    components: Components, query: SearchQuery, source: Source, describe: Callable[[SearchResult], Answer]
+) -> Answer:
+    """What `describe` makes of `search_gallery`'s result, on record. A search that fails is recorded too, but for one
+    that a full queue refused.
+
+    Args:
+        components: of the running service.
+        query: what is searched.
+        source: who asked.
+        describe: runs in a thread while the entry goes to the disk; what it gives is returned when both are done.
 
     Raises:
         StorageFull, Unavailable, QueueFull: it cannot be put on record, so that its result is withheld.
@@ -51,10 +63,9 @@ async def search_on_record(components: Components, query: SearchQuery, source: S
             describe_search(components.fingerprint, query, digest, None, source=source, problem=_GIVEN_UP)
         )
         raise
-    await components.audit.record(
-        describe_search(components.fingerprint, query, digest, result, source=source, problem=None)
-    )
-    return result
+    entry = describe_search(components.fingerprint, query, digest, result, source=source, problem=None)
+    _, answer = await asyncio.gather(components.audit.record(entry), asyncio.to_thread(describe, result))
+    return answer
 
 
 async def compare_on_record(

@@ -43,12 +43,12 @@ class Matching:
             return [self._match_one(job) for job in jobs]
 
     def _match_one(self, job: MatchingJob) -> list[MatchedPair]:
-        query = torch.from_numpy(job.query_map[None].astype(np.float32)).to(self._device)
+        query = torch.from_numpy(job.query_map[None]).to(self._device).float()
         pairs: list[MatchedPair] = []
         for start in range(0, len(job.gallery_maps), _PAIRS_PER_BLOCK):
-            block = np.stack(job.gallery_maps[start : start + _PAIRS_PER_BLOCK]).astype(np.float32)
-            partners = match_maps(query, torch.from_numpy(block).to(self._device), self._matcher.kernel_size)
+            block = torch.from_numpy(np.stack(job.gallery_maps[start : start + _PAIRS_PER_BLOCK])).to(self._device)
+            partners = match_maps(query, block.float(), self._matcher.kernel_size)
             logits = apply_folded_head(self._matcher.head, partners)[0].tolist()
-            rows = [field[0].cpu() for field in partners]
-            pairs += [MatchedPair(logit, BestPartners(*(row[i] for row in rows))) for i, logit in enumerate(logits)]
+            rows = zip(*(field[0].cpu().unbind() for field in partners), strict=True)
+            pairs += [MatchedPair(logit, BestPartners(*row)) for logit, row in zip(logits, rows, strict=True)]
         return pairs

@@ -1,5 +1,6 @@
 """Who was near a query: detections of its camera at about its time. Temporal lifting looks for them too."""
 
+import asyncio
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,9 +32,14 @@ async def find_nearby(
     assert seen.timestamp_us is not None
     tau_us = round(query.lifting.tau_seconds * MICROSECONDS_PER_SECOND)
     most = components.settings.max_nearby
-    itself = await _find_itself(components, query, seen.camera_id, seen.timestamp_us, feature_map)
-    wanted = most + len(itself)
-    found, is_truncated = await components.index.nearby(seen.camera_id, seen.timestamp_us, tau_us, wanted)
+    # One more, for the query is seldom stored twice.
+    itself, (found, is_truncated) = await asyncio.gather(
+        _find_itself(components, query, seen.camera_id, seen.timestamp_us, feature_map),
+        components.index.nearby(seen.camera_id, seen.timestamp_us, tau_us, most + 1),
+    )
+    if len(itself) > 1:
+        wanted = most + len(itself)
+        found, is_truncated = await components.index.nearby(seen.camera_id, seen.timestamp_us, tau_us, wanted)
     others = [detection_id for detection_id in found if detection_id not in itself]
     return NearbyPersons(tuple(others[:most]), is_truncated or len(others) > most)
 

@@ -145,9 +145,10 @@ async def _describe_matches(
     candidate that was scored is no longer there.
     """
     detection_ids = [candidate.detection_id for candidate in best]
-    metadata, pairs = await asyncio.gather(
-        _read_last_from_redis(components, detection_ids),
+    # Matching takes longer, and begins in a thread: Redis is asked meanwhile.
+    pairs, metadata = await asyncio.gather(
         _match_again(components, feature_map, detection_ids) if query.num_correspondences else _none(detection_ids),
+        _read_last_from_redis(components, detection_ids),
     )
     found = [
         (candidate, about, pair)

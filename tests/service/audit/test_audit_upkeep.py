@@ -142,13 +142,13 @@ async def main():
         await recover_gallery(components)
         for number in range(20):
             await components.writer.put(draw_record(components, f"d{number}", number))
-        await search_on_record(components, search_for(detection_id="d1"), SOURCE)
+        await search_on_record(components, search_for(detection_id="d1"), SOURCE, str)
         filling = settings.data_dir / "filling"
         DiskReserve(filling, 2**26).hold()
         refused = 0
         for _ in range(20):
             try:
-                await search_on_record(components, search_for(detection_id="d1"), SOURCE)
+                await search_on_record(components, search_for(detection_id="d1"), SOURCE, str)
             except StorageFull:
                 refused += 1
         assert refused > 5, refused

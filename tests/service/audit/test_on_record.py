@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import threading
 from dataclasses import fields, replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from service.audit.on_record import (
 from service.components import Components
 from service.errors import DetectionNotFound, InvalidField, QueueFull, StorageFull, Unavailable, UnreadableImage
 from service.records import CandidateFilter, DetectionFilter
-from service.search.search_records import SearchQuery
+from service.search.search_records import SearchQuery, SearchResult
 from tests.service.drawn_crops import crop_file
 from tests.service.storage.audit_writing import read_record
 from tests.service.stored_crops import at, draw_record, ingest, search_for
@@ -30,6 +31,10 @@ pytestmark = pytest.mark.anyio
 
 SOURCE = Source("k1", "console", "192.0.2.7", "request-1")
 SAID = {"key_id": "k1", "key_name": "console", "address": "192.0.2.7", "request_id": "request-1"}
+
+
+def as_it_is(result: SearchResult) -> SearchResult:
+    return result
 
 
 def on_record(components: Components) -> list[dict[str, Any]]:
@@ -51,7 +56,7 @@ async def test_a_search_by_picture(components: Components) -> None:
         lifting=LiftingParameters(90, 80, 70, 0.2),
         include_pivots=True,
     )
-    result = await search_on_record(components, query, SOURCE)
+    result = await search_on_record(components, query, SOURCE, as_it_is)
     (entry,) = on_record(components)
     assert entry["event"] == "search"
     assert entry["source"] == SAID
@@ -93,7 +98,7 @@ async def test_a_search_by_picture(components: Components) -> None:
 async def test_a_re_ranked_search_with_a_stand_in(components: Components) -> None:
     await ingest(components, "a", 1, camera_id="c1", seconds=30)
     query = search_for(crop_file(2), temporal_lifting="bootstrap", rerank=True)
-    await search_on_record(components, query, SOURCE)
+    await search_on_record(components, query, SOURCE, as_it_is)
     (entry,) = on_record(components)
     assert (entry["parameters"]["temporal_lifting"], entry["parameters"]["rerank"]) == ("bootstrap", True)
     assert (entry["query"]["camera_id"], entry["query"]["timestamp"]) == ("c1", "2026-09-21T14:13:50.000000Z")
@@ -111,7 +116,7 @@ def test_every_parameter_of_a_search_is_on_record() -> None:
 
 async def test_a_search_by_stored_detection(components: Components) -> None:
     await ingest(components, "a", 1, camera_id="c1")
-    await search_on_record(components, search_for(detection_id="a", temporal_lifting="off"), SOURCE)
+    await search_on_record(components, search_for(detection_id="a", temporal_lifting="off"), SOURCE, as_it_is)
     (entry,) = on_record(components)
     assert entry["query"] == {
         "detection_id": "a",
@@ -129,7 +134,7 @@ async def test_searches_that_fail(components: Components) -> None:
         (search_for(crop_file(1), temporal_lifting="on"), InvalidField),
     ):
         with pytest.raises(error):
-            await search_on_record(components, query, SOURCE)
+            await search_on_record(components, query, SOURCE, as_it_is)
     entries = on_record(components)
     assert [entry["problem"] for entry in entries] == ["detection-not-found", "unreadable-image", "invalid-field"]
     assert [entry["answer"] for entry in entries] == [None] * 3
@@ -152,15 +157,40 @@ async def test_a_search_given_up_is_on_record_and_one_refused_by_a_full_queue_no
 
     with monkeypatch.context() as patch:
         patch.setattr("service.audit.on_record.search_gallery", take_for_ever)
-        searching = asyncio.create_task(search_on_record(components, search_for(crop_file(1)), SOURCE))
+        searching = asyncio.create_task(search_on_record(components, search_for(crop_file(1)), SOURCE, as_it_is))
         await begun.wait()
         searching.cancel()
         await asyncio.gather(searching, return_exceptions=True)
     monkeypatch.setattr(components.decoder, "_max_waiting", 0)
     with pytest.raises(QueueFull):
-        await search_on_record(components, search_for(crop_file(1)), SOURCE)
+        await search_on_record(components, search_for(crop_file(1)), SOURCE, as_it_is)
     await asyncio.to_thread(components.audit.close)
     assert [entry["problem"] for entry in on_record(components)] == ["given-up"]
+
+
+async def test_what_is_described_meanwhile_waits_for_the_record(
+    components: Components, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described, may_be_written = threading.Event(), threading.Event()
+    synchronise = os.fdatasync
+
+    def wait_and_synchronise(file: int) -> None:
+        assert may_be_written.wait(10)
+        synchronise(file)
+
+    def describe(result: SearchResult) -> int:
+        described.set()
+        return result.gallery_size
+
+    await ingest(components, "a", 1)
+    monkeypatch.setattr(os, "fdatasync", wait_and_synchronise)
+    searching = asyncio.create_task(search_on_record(components, search_for(crop_file(1)), SOURCE, describe))
+    assert await asyncio.to_thread(described.wait, 10)
+    await asyncio.sleep(0.05)
+    assert not searching.done()
+    may_be_written.set()
+    assert await searching == 1
+    assert [entry["event"] for entry in on_record(components)] == ["search"]
 
 
 async def test_a_comparison(components: Components) -> None:
@@ -242,7 +272,7 @@ async def test_without_record_no_search_but_an_erasure(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fdatasync", full)
         with pytest.raises(StorageFull, match="nothing is answered that is not on record"):
-            await search_on_record(components, search_for(crop_file(1)), SOURCE)
+            await search_on_record(components, search_for(crop_file(1)), SOURCE, as_it_is)
         with pytest.raises(StorageFull):
             await compare_on_record(components, crop_file(1), crop_file(2), 20, SOURCE)
         await erase_detection_on_record(components, "a", SOURCE)
@@ -259,7 +289,7 @@ async def test_nothing_of_a_picture_is_on_record(components: Components) -> None
     """Neither its bytes nor any usual writing of them."""
     picture = crop_file(1)
     await ingest(components, "a", 1)
-    await search_on_record(components, search_for(picture), SOURCE)
+    await search_on_record(components, search_for(picture), SOURCE, as_it_is)
     await compare_on_record(components, picture, crop_file(2), 20, SOURCE)
     await erase_detection_on_record(components, "a", replace(SOURCE, request_id="r2"))
     content = b"".join(path.read_bytes() for path in components.audit.directory.glob("*.jsonl"))
