@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from model.gallery_scoring import BlockedScorer, Float32ReferenceScorer, GalleryScorer, position_major
-from service.gallery import map_blocks
+from service.gallery import device_gallery, map_blocks
 from service.gallery.capacity import CapacityError
 from service.gallery.map_blocks import MapBlocks
 from service.records import DetectionRecord
@@ -127,7 +127,7 @@ def test_a_map_that_the_device_has_no_memory_for_is_no_candidate(monkeypatch: py
 
     gallery.table.reserve("d002")
     with monkeypatch.context() as patched:
-        patched.setattr(gallery, "position_major", refuse)
+        patched.setattr(device_gallery, "position_major_maps", refuse)
         with pytest.raises(torch.OutOfMemoryError):
             gallery.put(records[2:])
     assert gallery.table.size == 2
