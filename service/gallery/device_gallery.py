@@ -187,15 +187,6 @@ class DeviceGallery:
                 logits[places[self._index(chosen)]] = self._score_maps(query[None], read, rows=numbers)[0]
         return set(together[~is_there].tolist())
 
-    def score_mutually(self, query: Tensor, slots: Sequence[int]) -> tuple[Tensor, list[int]]:
-        """Exact logits float32 [1 + n, 1 + n] of a query and detections against each other, and the slots of these n:
-        those whose maps can be read.
-        """
-        found = zip(slots, self.exact.at(slots), strict=True)
-        there = [(slot, map_) for slot, map_ in found if map_ is not None]
-        maps = torch.stack([query, *(map_ for _, map_ in there)])
-        return self._score_maps(maps, maps), [slot for slot, _ in there]
-
     def _exact_map(self, queries: Queries, row: int) -> Tensor | None:
         if row < len(queries.maps):
             return queries.maps[row]
