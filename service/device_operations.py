@@ -62,7 +62,7 @@ def create_device_operations(
     return DeviceOperations(
         extract=Operation("extract", extraction.extract, settings.extraction_batch),
         score=Operation("score", candidates.score, settings.scoring_batch, parts_of=_nearby),
-        score_mutually=Operation("score_mutually", MutualScoring(gallery).score),
+        score_mutually=Operation("score_mutually", MutualScoring(gallery, scoring.mean_scorer).score),
         match=Operation("match", Matching(matcher, device).match, _PAIRS_TOGETHER, _pairs),
         put=Operation("put", gallery.put, _WRITES_TOGETHER),
         remove=Operation("remove", gallery.remove, _WRITES_TOGETHER),

@@ -125,12 +125,18 @@ async def _fill_device(components: Components) -> dict[str, str]:
     records = components.store.iterate_records(damaged.__setitem__)
     total = components.store.count()
     filled = 0
-    while batch := await asyncio.to_thread(_next_comparable, records, components.fingerprint):
+    batch = await asyncio.to_thread(_next_comparable, records, components.fingerprint)
+    while batch:
         for record in batch:
             _reserve(components, record, total)
-        await asyncio.gather(*(components.worker.run_accepted(components.operations.put, record) for record in batch))
+        put = (components.worker.run_accepted(components.operations.put, record) for record in batch)
+        # The next ones are read while the device takes these.
+        following, _ = await asyncio.gather(
+            asyncio.to_thread(_next_comparable, records, components.fingerprint), asyncio.gather(*put)
+        )
         filled += len(batch)
         components.recovery.progress = f"{filled} of {total} detections on the device"
+        batch = following
     if filled < total:
         logger.warning(
             "%d of %d detections on disk are damaged or of another model than %s: no search compares with them",

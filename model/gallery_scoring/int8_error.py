@@ -48,9 +48,8 @@ def measure_error_factors(maps: Tensor, rounded: Int8Maps, matcher: FoldedMatche
     """The factors of maps [n, hw, d] of any floating dtype that int8 maps stand for; all on the matcher's device."""
     exact = extract_position_major_patches(maps.float(), matcher)
     stood_for = extract_position_major_patches(rounded.dequantise(), matcher)
-    lengths, rounded_lengths, differences = (
-        torch.linalg.vector_norm(each, dim=2) for each in (exact, stood_for, exact - stood_for)
-    )
+    lengths, rounded_lengths = (torch.linalg.vector_norm(each, dim=2) for each in (exact, stood_for))
+    differences = torch.linalg.vector_norm(stood_for.sub_(exact), dim=2)
     of_queries = matcher.head.query_weights.abs()
     of_gallery = matcher.head.gallery_weights.abs()
     longest, longest_rounded, largest = (each.amax(dim=1) for each in (lengths, rounded_lengths, differences))

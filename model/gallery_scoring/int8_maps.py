@@ -62,8 +62,9 @@ class Int8Maps:
 
 def quantise(maps: Tensor) -> Int8Maps:
     """Rounds maps [n, hw, d] of any floating dtype to the nearest of 255 steps; finite values only."""
-    largest = maps.float().abs().amax(dim=(1, 2))
+    exact = maps.float()
+    largest = exact.abs().amax(dim=(1, 2))
     # A map of zeros alone, as one that was wiped, keeps a scale that can be divided by.
     scales = torch.where(largest > 0, largest / _LARGEST, 1.0)
-    values = (maps.float() / scales[:, None, None]).round().clamp(-_LARGEST, _LARGEST)
+    values = (exact / scales[:, None, None]).round_().clamp_(-_LARGEST, _LARGEST)
     return Int8Maps(values.to(torch.int8), scales)

@@ -1,6 +1,6 @@
 """What every way of scoring a gallery promises."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -45,6 +45,15 @@ class FoldedMatcher:
         head = matcher.head.fold()
         moved = FoldedHead(head.query_weights.to(device), head.gallery_weights.to(device), head.bias)
         return cls(config.map_height, config.map_width, config.kernel_size, moved)
+
+    def mean_of_directions(self) -> "FoldedMatcher":
+        """Whose logit of A and B is the mean of this one's two: of A as the query against B, and of B against A.
+
+        Both directions have the same maxima, each location's best in the other map. Only the head tells a query from a
+        gallery map, and it is affine: with the mean of its weights for both, it gives the mean of its logits.
+        """
+        mean = (self.head.query_weights + self.head.gallery_weights) / 2
+        return replace(self, head=FoldedHead(mean, mean, self.head.bias))
 
 
 class GalleryScorer(Protocol):

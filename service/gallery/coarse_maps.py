@@ -15,14 +15,15 @@ from model.gallery_scoring.int8_maps import Int8Maps, quantise
 from model.gallery_scoring.interface import FoldedMatcher, Int8Scorer
 from service.gallery.gallery_memory import GalleryMemory
 from service.gallery.map_blocks import MapBlocks
+from service.gallery.one_thread import on_one_thread
 from service.out_of_memory import in_halves
 
 # What a map needs besides its values: a scale, and the factors of its error, as a query and in the gallery.
 BYTES_BESIDE_VALUES = (1 + 2 * NUM_FACTORS) * torch.float32.itemsize
 
 
-# Maps of 128 × 128 rounded at once: what is computed meanwhile stays in the second-level cache.
-_ROUNDED_TOGETHER = 8
+# Maps rounded at once: of fewer the single operation costs more than its numbers, with maps of 128 × 128 and AVX-512.
+_ROUNDED_TOGETHER = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,12 @@ class CoarseMaps:
     def round(self, maps: Tensor) -> RoundedMaps:
         """Rounds maps [n, hw, d] of any floating dtype to int8 and measures what that changes, some at a time."""
         maps_of_parts, factors_of_parts = [], []
-        for part in maps.split(_ROUNDED_TOGETHER):
-            rounded = quantise(part)
-            maps_of_parts.append(rounded)
-            factors_of_parts.append(measure_error_factors(part, rounded, self._matcher))
+        with on_one_thread():
+            for part in maps.split(_ROUNDED_TOGETHER):
+                exact = part.float()
+                rounded = quantise(exact)
+                maps_of_parts.append(rounded)
+                factors_of_parts.append(measure_error_factors(exact, rounded, self._matcher))
         return RoundedMaps(
             Int8Maps(
                 torch.cat([each.values for each in maps_of_parts]), torch.cat([each.scales for each in maps_of_parts])

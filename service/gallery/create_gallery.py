@@ -6,7 +6,7 @@ import torch
 
 from model.checkpoint import Checkpoint
 from model.gallery_scoring import choose_scorer
-from model.gallery_scoring.interface import FoldedMatcher, Int8Scorer
+from model.gallery_scoring.interface import FoldedMatcher, GalleryScorer, Int8Scorer
 from model.gallery_scoring.precision import ScoringPrecision
 from service.gallery.coarse_maps import CoarseMaps
 from service.gallery.device_gallery import DeviceGallery
@@ -19,17 +19,24 @@ from service.gallery.stored_maps import ReadMap, StoredMaps
 
 @dataclass(frozen=True, slots=True)
 class DeviceScorer:
-    """What scores on a device: the model's folded head, and the fastest scorer that there is for a gallery's form."""
+    """What scores on a device: the model's folded head, and the fastest scorer that there is for a gallery's form.
+
+    Attributes:
+        mean_scorer: of exact maps, with the mean of both directions' logits.
+    """
 
     matcher: FoldedMatcher
     scorer: Int8Scorer
+    mean_scorer: GalleryScorer
 
 
 def create_scorer(checkpoint: Checkpoint, form: GalleryFormat, device: torch.device) -> DeviceScorer:
     """Puts a model's head onto a device and chooses how it is computed there."""
     matcher = FoldedMatcher.of(checkpoint.matcher, checkpoint.config, device)
     precision = ScoringPrecision(torch.int8, form.exact.compute) if form.is_coarse else form.exact
-    return DeviceScorer(matcher, choose_scorer(matcher, checkpoint.config.channels, precision))
+    channels = checkpoint.config.channels
+    mean_scorer = choose_scorer(matcher.mean_of_directions(), channels, form.exact)
+    return DeviceScorer(matcher, choose_scorer(matcher, channels, precision), mean_scorer)
 
 
 def create_gallery(checkpoint: Checkpoint, form: GalleryFormat, scoring: DeviceScorer, read: ReadMap) -> DeviceGallery:

@@ -13,7 +13,7 @@ from model.gallery_scoring import GalleryScorer
 from service.gallery.coarse_maps import CoarseMaps, CoarseQueries
 from service.gallery.map_blocks import MapBlocks
 from service.gallery.slot_table import SlotTable
-from service.gallery.stored_maps import StoredMaps, position_major_map
+from service.gallery.stored_maps import StoredMaps, position_major_maps
 from service.out_of_memory import in_halves
 from service.records import DetectionRecord
 
@@ -73,8 +73,8 @@ class DeviceGallery:
         """Writes detections into their reserved slots, over what was there."""
         self._announce(record.metadata.detection_id for record in records)
         slots = [self.table.reserved_slot(record.metadata.detection_id) for record in records]
-        maps = [self.position_major(record.feature_map) for record in records]
-        rounded = None if self.coarse is None else self.coarse.round(torch.stack(maps))
+        maps = position_major_maps([record.feature_map for record in records], self.exact.dtype, self.device)
+        rounded = None if self.coarse is None else self.coarse.round(maps)
         # From here on nothing needs memory: where the device had too little, all is as it was.
         for slot, map_ in zip(slots, maps, strict=True):
             self.exact.write(slot, map_)
@@ -97,7 +97,7 @@ class DeviceGallery:
 
     def position_major(self, feature_map: npt.NDArray[np.float16]) -> Tensor:
         """A stored map, float16 [d, h, w], as exact scores are computed from it: [hw, d]."""
-        return position_major_map(feature_map, self.exact.dtype, self.device)
+        return position_major_maps([feature_map], self.exact.dtype, self.device)[0]
 
     def prepare(self, maps: Sequence[Tensor], persons: Sequence[int]) -> Queries:
         """Those who are scored: maps [hw, d] as `position_major` gives them, then detections in some slots."""
@@ -186,15 +186,6 @@ class DeviceGallery:
                 numbers = self._index(np.searchsorted(there, slots[chosen]))
                 logits[places[self._index(chosen)]] = self._score_maps(query[None], read, rows=numbers)[0]
         return set(together[~is_there].tolist())
-
-    def score_mutually(self, query: Tensor, slots: Sequence[int]) -> tuple[Tensor, list[int]]:
-        """Exact logits float32 [1 + n, 1 + n] of a query and detections against each other, and the slots of these n:
-        those whose maps can be read.
-        """
-        found = zip(slots, self.exact.at(slots), strict=True)
-        there = [(slot, map_) for slot, map_ in found if map_ is not None]
-        maps = torch.stack([query, *(map_ for _, map_ in there)])
-        return self._score_maps(maps, maps), [slot for slot, _ in there]
 
     def _exact_map(self, queries: Queries, row: int) -> Tensor | None:
         if row < len(queries.maps):

@@ -16,6 +16,10 @@ from service.gallery.device_gallery import DeviceGallery
 from service.observability.metrics import Metrics
 from service.out_of_memory import attempt, is_out_of_memory
 
+# Rows that are scored in one call. A pair of 64 queries costs what one of 16 does (benchmarks/results), so more would
+# be no faster, and fresh scores are there twice.
+_ROWS_TOGETHER = 64
+
 # Computes logits of some rows, numbers into those asked for, against the detections in some ascending slots.
 ScoreRows = Callable[[Sequence[int], npt.NDArray[np.int64]], Tensor]
 
@@ -93,7 +97,7 @@ class RememberedRows:
             queries: how many; their scores are not remembered.
             persons: slots of nearby persons, each once.
             columns: ascending slots of candidates.
-            score_rows: called once for rows of which little is known, and once for those of which some is lacking.
+            score_rows: called for rows of which little is known, and for those of which some is lacking, 64 at a time.
         """
         places: list[int | None] = [None] * queries
         if len(columns) > 0:
@@ -103,15 +107,20 @@ class RememberedRows:
         recalled = self._recall(places, columns)
         logits = recalled.logits
         # A sum is not a number where one of its terms is not: most rows are told to be whole at little cost.
-        rows = torch.nonzero(logits.sum(dim=1).isnan()).flatten()
-        is_missing = logits[rows].isnan()
-        # Rows that lack different columns all get each of these: one that lacks most would cost the others much.
-        is_new = 2 * is_missing.sum(dim=1) > len(columns)
-        if new := rows[is_new].tolist():
+        new, old = [], []
+        is_lacked = torch.zeros(len(columns), dtype=torch.bool, device=logits.device)
+        for row in torch.nonzero(logits.sum(dim=1).isnan()).flatten().tolist():
+            is_missing = logits[row].isnan()
+            # Rows that lack different columns all get each of these: one that lacks most would cost the others much.
+            if 2 * int(is_missing.sum()) > len(columns):
+                new.append(row)
+            else:
+                old.append(row)
+                is_lacked |= is_missing
+        if new:
             self._compute(recalled, new, np.arange(len(columns)), score_rows)
-        if old := rows[~is_new].tolist():
-            lacked = np.flatnonzero(is_missing[~is_new].any(dim=0).cpu().numpy())
-            self._compute(recalled, old, lacked, score_rows)
+        if old:
+            self._compute(recalled, old, np.flatnonzero(is_lacked.cpu().numpy()), score_rows)
         return recalled
 
     def knows(self, person: int) -> bool:
@@ -126,24 +135,23 @@ class RememberedRows:
             self._is_exact[place, self._index(slots)] = True
 
     def _recall(self, places: list[int | None], columns: npt.NDArray[np.int64]) -> Recalled:
-        """What is known, else not a number."""
+        """What is known, else not a number. Read row by row: a copy of all would be as large as what is returned."""
         shape = len(places), len(columns)
         logits = torch.full(shape, torch.nan, device=self._logits.device)
         is_exact = None if self._is_exact is None else torch.zeros(shape, dtype=torch.bool, device=logits.device)
-        rows = [row for row, place in enumerate(places) if place is not None]
-        if rows:
-            chosen = self._index([place for place in places if place is not None])
-            logits[rows] = self._read(self._logits, chosen, columns)
-            if is_exact is not None and self._is_exact is not None:
-                is_exact[rows] = self._read(self._is_exact, chosen, columns)
+        known = {row: place for row, place in enumerate(places) if place is not None}
+        if known:
+            chosen = self._choose(columns)
+            for row, place in known.items():
+                logits[row] = self._logits[place][chosen]
+                if is_exact is not None and self._is_exact is not None:
+                    is_exact[row] = self._is_exact[place][chosen]
         return Recalled(columns, places, logits, is_exact)
 
-    def _read(self, remembered: Tensor, places: Tensor, columns: npt.NDArray[np.int64]) -> Tensor:
+    def _choose(self, columns: npt.NDArray[np.int64]) -> slice | Tensor:
+        """What a row is indexed with: where the columns are one stretch, nothing is copied twice."""
         first, last = int(columns[0]), int(columns[-1]) + 1
-        if 2 * len(columns) < last - first:
-            return remembered[places[:, None], self._index(columns)]
-        known = remembered[:, first:last].index_select(0, places)
-        return known if len(columns) == last - first else known.index_select(1, self._index(columns - first))
+        return slice(first, last) if len(columns) == last - first else self._index(columns)
 
     def _compute(
         self,
@@ -153,17 +161,18 @@ class RememberedRows:
         score_rows: ScoreRows,
     ) -> None:
         """Scores some rows against the columns of some numbers, and remembers what has a place."""
-        slots, places = recalled.columns[numbers], recalled.places
-        fresh = score_rows(rows, slots)
-        recalled.logits[self._index(rows)[:, None], self._index(numbers)] = fresh
-        if recalled.is_exact is not None:
-            recalled.is_exact[self._index(rows)[:, None], self._index(numbers)] = False
+        at, slots = self._index(numbers), recalled.columns[numbers]
         known = self._index(slots)
-        for number, row in enumerate(rows):
-            if (place := places[row]) is not None:
-                self._logits[place, known] = fresh[number]
-                if self._is_exact is not None:
-                    self._is_exact[place, known] = False
+        for start in range(0, len(rows), _ROWS_TOGETHER):
+            some = rows[start : start + _ROWS_TOGETHER]
+            for row, fresh in zip(some, score_rows(some, slots), strict=True):
+                recalled.logits[row, at] = fresh
+                if recalled.is_exact is not None:
+                    recalled.is_exact[row, at] = False
+                if (place := recalled.places[row]) is not None:
+                    self._logits[place, known] = fresh
+                    if self._is_exact is not None:
+                        self._is_exact[place, known] = False
 
     def _take_places(self, persons: Sequence[int]) -> list[int | None]:
         """Where the row of each person stands; the least recently used ones give way, but none of these persons'."""

@@ -9,6 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from model.gallery_scoring import position_major
+
 FeatureMap = npt.NDArray[np.float16]
 # Of a detection's record, [d, h, w]; None where there is none, or it cannot be read.
 ReadMap = Callable[[str], FeatureMap | None]
@@ -48,10 +50,9 @@ class StoredMaps:
 
     def _map_of(self, detection_id: str) -> Tensor | None:
         feature_map = self._read(detection_id)
-        return None if feature_map is None else position_major_map(feature_map, self.dtype, self._device)
+        return None if feature_map is None else position_major_maps([feature_map], self.dtype, self._device)[0]
 
 
-def position_major_map(feature_map: FeatureMap, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """A stored map, float16 [d, h, w], as it is scored: [hw, d] in a format, on a device."""
-    flat = torch.from_numpy(np.array(feature_map).reshape(len(feature_map), -1))
-    return flat.to(device).T.to(dtype).contiguous()
+def position_major_maps(feature_maps: Sequence[FeatureMap], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Stored maps, float16 [d, h, w] each, as they are scored: [n, hw, d] in a format, on a device."""
+    return position_major(torch.from_numpy(np.stack(feature_maps)).to(device)).to(dtype)

@@ -65,11 +65,10 @@ def rerank_first(logits: Tensor) -> npt.NDArray[np.float64]:
     head may score (A, B) and (B, A) a little differently.
 
     Args:
-        logits: float32 [n, n], [i, j] of i as the query against j. What n says of itself is not used.
+        logits: float32 [n, n], these means. What is said of a crop and itself is not used.
     """
-    mean = (logits.double() + logits.double().T) / 2
     # 1 − p_a, exact where p_a is nearly 1.
-    distances = (-mean).sigmoid().fill_diagonal_(0)
+    distances = (-logits.double()).sigmoid().fill_diagonal_(0)
     parameters = RerankingParameters()
     encoding = encode_neighbours(distances, parameters)
     reranked = rerank_rows(distances[:1], torch.tensor([0]), encoding, parameters)

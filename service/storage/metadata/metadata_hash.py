@@ -1,7 +1,7 @@
 """A detection's metadata as the fields of a Redis hash, and back. A field without a value is left out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields as fields_of
 
 from redis.asyncio import Redis
 
@@ -10,11 +10,12 @@ from service.records import DetectionMetadata
 from service.storage.metadata.redis_keys import RedisKeys
 
 _READ_AT_ONCE = 500
+_NAMES = tuple(field.name for field in fields_of(DetectionMetadata))
 
 
 def to_hash(metadata: DetectionMetadata) -> dict[str, str]:
     """The fields of a hash."""
-    return {name: str(value) for name, value in asdict(metadata).items() if value is not None}
+    return {name: str(value) for name in _NAMES if (value := getattr(metadata, name)) is not None}
 
 
 def from_hash(fields: Mapping[str, str]) -> DetectionMetadata:

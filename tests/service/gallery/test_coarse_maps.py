@@ -117,6 +117,7 @@ def test_a_replacement_that_fails_half_way_leaves_all_as_it_was(monkeypatch: pyt
 
     after = [record(f"d{number:02}", each) for number, each in enumerate(draw_maps(20, seed=2))]
     with monkeypatch.context() as patched:
+        patched.setattr(coarse_maps, "_ROUNDED_TOGETHER", 8)
         patched.setattr(coarse_maps, "measure_error_factors", measure_two)
         with pytest.raises(torch.OutOfMemoryError):
             gallery.put(after)

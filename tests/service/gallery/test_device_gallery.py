@@ -14,7 +14,7 @@ from model.gallery_scoring import (
 )
 from model.gallery_scoring.precision import ScoringPrecision
 from model.temporal_lifting import LiftingParameters
-from service.gallery import map_blocks
+from service.gallery import device_gallery, map_blocks
 from service.gallery.candidate_scoring import CandidateScoring, ScoringJob
 from service.gallery.pair_scores import PairScores
 from service.gallery.remembered_rows import RememberedRows
@@ -137,7 +137,7 @@ def test_a_map_that_the_device_has_no_memory_for_is_no_candidate(monkeypatch: py
 
     gallery.table.reserve("d002")
     with monkeypatch.context() as patched:
-        patched.setattr(gallery, "position_major", refuse)
+        patched.setattr(device_gallery, "position_major_maps", refuse)
         with pytest.raises(torch.OutOfMemoryError):
             gallery.put(records[2:])
     assert gallery.table.size == 2

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model.gallery_scoring import BlockedScorer
-from service.gallery import map_blocks
+from service.gallery import map_blocks, remembered_rows
 from service.gallery.appearance_scores import appearance_scores
 from service.gallery.candidate_scoring import CandidateScoring, ScoringJob
 from service.gallery.capacity import CapacityError
@@ -114,6 +114,14 @@ def small() -> Iterator[Small]:
 def job(query: int, *nearby: int, wanted: CandidateFilter = ALL, excluded: int | None = None) -> ScoringJob:
     excluded_id = None if excluded is None else f"d{excluded}"
     return ScoringJob(MAPS[query], tuple(f"d{each}" for each in nearby), wanted, excluded_id, count=CAPACITY)
+
+
+def test_many_rows_are_scored_some_at_a_time(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembered_rows, "_ROWS_TOGETHER", 2)
+    jobs = job(10, 0, 1, 2, 3), job(11, 3, 4)
+    # Seven rows, in two blocks of slots.
+    assert [count for count, _ in small.search(*jobs)] == [2, 2, 2, 2, 2, 2, 1, 1]
+    assert [count for count, _ in small.search(*jobs)] == [2, 2]
 
 
 numbers = st.integers(0, 8)

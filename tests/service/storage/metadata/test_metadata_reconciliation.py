@@ -110,6 +110,22 @@ async def test_an_empty_disk_empties_redis(
     assert list(dump(raw)) == [f"{KEY_PREFIX}in_step"]
 
 
+async def test_an_empty_redis_is_asked_for_nothing(
+    index: MetadataIndex, raw: redis.Redis, make_metadata: MakeMetadata
+) -> None:
+    def calls() -> dict[str, int]:
+        return {name: stats["calls"] for name, stats in raw.info("commandstats").items()}
+
+    disk = [make_metadata(f"d{number}", track_id=None, person_id=None) for number in range(9)]
+    before = calls()
+    await index.reconcile(disk)
+    after = calls()
+    assert after.get("cmdstat_hgetall", 0) == before.get("cmdstat_hgetall", 0)
+    assert after["cmdstat_hset"] == before.get("cmdstat_hset", 0) + len(disk)
+    # All detections, and one camera's: one command each.
+    assert after["cmdstat_zadd"] == before.get("cmdstat_zadd", 0) + 2
+
+
 async def test_the_disk_may_be_read_asynchronously(index: MetadataIndex, disk: list[DetectionMetadata]) -> None:
     async def read() -> AsyncIterator[DetectionMetadata]:
         for each in disk[:3]:
