@@ -71,13 +71,14 @@ def settle_best(pairs: PairScores, row: int, columns: Tensor, order: CandidateOr
         columns: of its candidates.
         order: theirs, and how many are wanted.
     """
-    looks_best = torch.zeros(1, len(columns), dtype=torch.bool, device=columns.device)
-    looks_best[0, order.look_best(pairs.logits[row, columns])] = True
-    settled = pairs.settle([row], columns, looks_best)
+    settled = 0
     labels = order.labels_of(slice(None))
     numbers = None if labels is None else number_labels(labels).to(columns.device)
     while True:
         unreadable = len(pairs.unreadable)
+        looks_best = torch.zeros(1, len(columns), dtype=torch.bool, device=columns.device)
+        looks_best[0, order.look_best(pairs.logits[row, columns])] = True
+        settled += pairs.settle([row], columns, looks_best)
         lower, upper = (order.scores_of(logits[0]) for logits in pairs.bounds([row], columns))
         settled += pairs.settle([row], columns, _may_be_best(lower, upper, numbers, order.count)[None])
         if len(pairs.unreadable) == unreadable:

@@ -135,6 +135,21 @@ def test_a_weight_of_zero_settles_the_answered_alone() -> None:
     assert coarse.settled < SIZE / 3
 
 
+def test_who_takes_the_place_of_one_that_cannot_be_read_is_exact_too() -> None:
+    """Also where scores of 0 are ordered by ID."""
+    records = draw_records(16)
+    stored = {each.metadata.detection_id: each.feature_map for each in records}
+    side = Side.of(build_coarse_gallery(SIZE, read=stored.get), records, 0)
+    asked = job(900, 10, lifting=LiftingParameters(sigma_seconds=0.01, num_pivots=1, alpha=0))
+    best = best_of(side.scoring.score([asked])[0])
+    gone = {best[4][0], best[9][0]}
+    for each in gone:
+        del stored[each]
+    left = [each for each in records if each.metadata.detection_id not in gone]
+    without = Side.of(build_gallery(SIZE, torch.float16), left, 0)
+    assert side.scoring.score([asked])[0].best == without.scoring.score([asked])[0].best
+
+
 def test_without_memory_for_a_replacement_all_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     exact, coarse, _ = sides(seed=15)
     asked = job(800, 20)
