@@ -150,6 +150,27 @@ def test_who_takes_the_place_of_one_that_cannot_be_read_is_exact_too() -> None:
     assert side.scoring.score([asked])[0].best == without.scoring.score([asked])[0].best
 
 
+@pytest.mark.parametrize("num_pivots", [1, 2, 1000])
+@pytest.mark.parametrize("remembered", [0, 3])
+def test_who_cannot_be_read_is_no_pivot(num_pivots: int, remembered: int) -> None:
+    """Neither where a camera has fewer pairs than K, nor by a score that is remembered."""
+    records = draw_records(17, 60)
+    stored = {each.metadata.detection_id: each.feature_map for each in records}
+    side = Side.of(build_coarse_gallery(60, read=stored.get), records, remembered)
+    parameters = LiftingParameters(num_pivots=num_pivots, sigma_seconds=3)
+    asked = job(950, 60, nearby_ids=("d0003", "d0010"), lifting=parameters)
+    pivots = side.scoring.score([asked])[0].pivots
+    gone = {pivots[0].detection_id, pivots[-1].detection_id}
+    for each in gone:
+        del stored[each]
+    left = [each for each in records if each.metadata.detection_id not in gone]
+    without = Side.of(build_gallery(60, torch.float16), left, 0)
+    found, expected = side.scoring.score([asked])[0], without.scoring.score([asked])[0]
+    assert set(found.unreadable_ids) == gone
+    assert found.best == expected.best
+    assert set(found.pivots) == set(expected.pivots)
+
+
 def test_without_memory_for_a_replacement_all_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     exact, coarse, _ = sides(seed=15)
     asked = job(800, 20)
