@@ -129,7 +129,9 @@ async def test_an_entry_that_ends_its_consumers_is_set_aside_once_others_were_st
     assert int(reason["deliveries"]) >= 5
 
 
-@pytest.mark.parametrize("error", [RuntimeError("nobody foresaw this"), ServiceError("the model makes no numbers of it")])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("nobody foresaw this"), ServiceError("the model makes no numbers of it")]
+)
 async def test_an_entry_that_fails_inside_is_tried_five_times_and_holds_nobody_up(
     settings: Settings, client: "redis.Redis", monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
