@@ -127,10 +127,11 @@ def test_scores_that_nearly_saturate_are_told_apart(group_by: GroupBy, monkeypat
             check_same(exact.scoring.score([asked])[0], side.scoring.score([asked])[0])
 
 
-def test_a_weight_of_zero_settles_the_answered_alone() -> None:
+@pytest.mark.parametrize("group_by", ["detection", "track", "person"])
+def test_a_weight_of_zero_settles_the_answered_alone(group_by: GroupBy) -> None:
     """α = 0, and next to nobody seen at the pivots' times: nearly all final scores are 0, and ordered by ID."""
     exact, coarse, _ = sides(seed=14)
-    asked = job(700, 10, lifting=LiftingParameters(sigma_seconds=0.01, num_pivots=1, alpha=0))
+    asked = job(700, 10, group_by, lifting=LiftingParameters(sigma_seconds=0.01, num_pivots=1, alpha=0))
     check_same(exact.scoring.score([asked])[0], coarse.scoring.score([asked])[0])
     assert coarse.settled < SIZE / 3
 
