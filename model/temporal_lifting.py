@@ -93,7 +93,8 @@ def lift_scores(
     Args:
         appearance_scores: p_a of the query, float [n], in [0, 1].
         retrieval_scores: float [|R|, n], how well each nearby person, the query among them, matches each candidate. Any
-            increasing function of the appearance score does; logits do not saturate as probabilities do.
+            increasing function of the appearance score does; logits do not saturate as probabilities do. −∞ where there
+            is no score: that makes no pivot.
         candidates: what is scored.
         parameters: τ is not used here, it chose R.
 
@@ -121,6 +122,8 @@ def find_temporal_scores(
         likely = _leave_out_the_unlikely(best, members, parameters.num_pivots)
         scores_of_likely = retrieval_scores.index_select(1, likely)
         chosen = _find_pivots(scores_of_likely, likely, candidates.ids, parameters.num_pivots)
+        if not chosen:
+            continue
         pivots += [Pivot(camera, candidate, row) for row, candidate in chosen]
         pivot_seconds = candidates.seconds[[candidate for _, candidate in chosen]]
         temporal_scores[members] = _mean_closeness(candidates.seconds[members], pivot_seconds, parameters.sigma_seconds)
@@ -139,7 +142,9 @@ def _find_pivots(
     scores: Tensor, members: Tensor, ids: Sequence[str] | npt.NDArray[np.object_], num_pivots: int
 ) -> list[tuple[int, int]]:
     """The K best (row, candidate) of one camera, best first. `scores` is [|R|, members]."""
-    count = min(num_pivots, scores.numel())
+    count = min(num_pivots, int(torch.count_nonzero(~scores.isneginf())))
+    if count == 0:
+        return []
     threshold = scores.flatten().topk(count).values[-1]
     rows, columns = torch.nonzero(scores > threshold, as_tuple=True)
     found = members[columns].tolist()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from service.gallery.appearance_scores import Scores, appearance_scores, lifted_scores
-from service.gallery.best_matches import GroupBy, best_candidates, choose_best, group_labels
+from service.gallery.best_matches import GroupBy, choose_best, group_labels
 from service.gallery.scored_candidates import ScoredCandidate
 from service.gallery.slot_table import SlotTable
 
@@ -52,6 +52,24 @@ class CandidateOrder:
 
     def choose_best(self, logits: Tensor) -> tuple[ScoredCandidate, ...]:
         """The best of those whose logits [n] are above −∞, best first; equal scores by detection ID."""
+        best = self.find_best(logits)
+        scores, appearance, temporal = self._answered_scores(best, logits)
+        return tuple(
+            ScoredCandidate(
+                detection_id=self.table.detection_ids[slot],
+                camera_id=self.table.camera_ids[self.table.cameras[slot]],
+                timestamp_us=int(self.table.timestamps_us[slot]),
+                track_id=self.table.track_ids[slot],
+                person_id=self.table.person_ids[slot],
+                score=float(scores[number]),
+                appearance_score=float(appearance[number]),
+                temporal_score=None if temporal is None else float(temporal[number]),
+            )
+            for number, slot in enumerate(self.slots[best.cpu().numpy()].tolist())
+        )
+
+    def find_best(self, logits: Tensor) -> Tensor:
+        """The places, int64 [k], of the best, best first."""
         # There may be fewer groups than candidates that come first.
         considered = self.count if self.group_by == "detection" else 4 * self.count
         scores = self.scores_of(logits)
@@ -60,13 +78,6 @@ class CandidateOrder:
             if len(best) == self.count or considered >= len(logits):
                 return best
             considered *= 4
-
-    def look_best(self, logits: Tensor) -> Tensor:
-        """The places, int64 [k], of as many as are wanted, the best whatever their groups."""
-        candidates = self._first(self.scores_of(logits), logits, self.count)
-        scores, _, _ = self._answered_scores(candidates, logits)
-        ids = self.table.detection_ids[self.slots[candidates.cpu().numpy()]]
-        return candidates[best_candidates(scores, ids, self.count)]
 
     def _first(self, scores: Tensor, logits: Tensor, count: int) -> Tensor:
         """The places of the first candidates, and of those that are as good but for the last bits."""
@@ -81,25 +92,12 @@ class CandidateOrder:
         scores = appearance if self.alpha is None else lifted_scores(appearance, temporal, self.alpha)
         return scores, appearance, temporal
 
-    def _choose_among(self, candidates: Tensor, logits: Tensor) -> tuple[ScoredCandidate, ...]:
-        """The best of the candidates in some places."""
-        scores, appearance, temporal = self._answered_scores(candidates, logits)
+    def _choose_among(self, candidates: Tensor, logits: Tensor) -> Tensor:
+        """The places of the best of the candidates in some places, best first."""
+        scores, _, _ = self._answered_scores(candidates, logits)
         places = candidates.cpu().numpy()
-        slots = self.slots[places]
-        best = choose_best(scores, self.table.detection_ids[slots], self.labels_of(places), self.count)
-        return tuple(
-            ScoredCandidate(
-                detection_id=self.table.detection_ids[slot],
-                camera_id=self.table.camera_ids[self.table.cameras[slot]],
-                timestamp_us=int(self.table.timestamps_us[slot]),
-                track_id=self.table.track_ids[slot],
-                person_id=self.table.person_ids[slot],
-                score=float(scores[place]),
-                appearance_score=float(appearance[place]),
-                temporal_score=None if temporal is None else float(temporal[place]),
-            )
-            for place, slot in zip(best, slots[best].tolist(), strict=True)
-        )
+        ids = self.table.detection_ids[self.slots[places]]
+        return candidates[choose_best(scores, ids, self.labels_of(places), self.count)]
 
 
 def lowest_of_best(scores: Tensor, count: int) -> float:

@@ -132,17 +132,15 @@ class CandidateScoring:
     def _finish(self, search: _Search) -> ScoredCandidates:
         """Temporal scores of one search, then the exact scores of its best candidates."""
         table, job = self._gallery.table, search.job
-        lifted = None if job.lifting is None else self._lift(search, job.lifting)
-        order = CandidateOrder(
-            table=table,
-            slots=search.slots,
-            group_by=job.group_by,
-            count=job.count,
-            temporal_scores=None if lifted is None else lifted.temporal_scores,
-            alpha=None if job.lifting is None or job.is_ranked_by_appearance else job.lifting.alpha,
-        )
-        if not search.pairs.are_exact and len(search.slots) > 0:
-            self._settled.inc(settle_best(search.pairs, search.rows[0], search.columns, order))
+        while True:
+            unreadable = len(search.pairs.unreadable)
+            lifted = None if job.lifting is None else self._lift(search, job.lifting)
+            order = self._order(search, lifted)
+            if not search.pairs.are_exact and len(search.slots) > 0:
+                self._settled.inc(settle_best(search.pairs, search.rows[0], search.columns, order))
+            # Who cannot be read may have been a pivot: by a score that was remembered.
+            if lifted is None or len(search.pairs.unreadable) == unreadable:
+                break
         return ScoredCandidates(
             best=order.choose_best(search.pairs.logits[search.rows[0], search.columns]),
             pivots=() if lifted is None else lifted.pivots,
@@ -151,6 +149,17 @@ class CandidateScoring:
             unreadable_ids=tuple(table.detection_ids[sorted(search.pairs.unreadable)]),
             num_candidates=len(search.slots),
             gallery_size=table.size,
+        )
+
+    def _order(self, search: _Search, lifted: LiftedCandidates | None) -> CandidateOrder:
+        job = search.job
+        return CandidateOrder(
+            table=self._gallery.table,
+            slots=search.slots,
+            group_by=job.group_by,
+            count=job.count,
+            temporal_scores=None if lifted is None else lifted.temporal_scores,
+            alpha=None if job.lifting is None or job.is_ranked_by_appearance else job.lifting.alpha,
         )
 
     def _lift(self, search: _Search, parameters: LiftingParameters) -> LiftedCandidates:

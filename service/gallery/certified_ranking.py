@@ -71,13 +71,14 @@ def settle_best(pairs: PairScores, row: int, columns: Tensor, order: CandidateOr
         columns: of its candidates.
         order: theirs, and how many are wanted.
     """
-    looks_best = torch.zeros(1, len(columns), dtype=torch.bool, device=columns.device)
-    looks_best[0, order.look_best(pairs.logits[row, columns])] = True
-    settled = pairs.settle([row], columns, looks_best)
+    settled = 0
     labels = order.labels_of(slice(None))
     numbers = None if labels is None else number_labels(labels).to(columns.device)
     while True:
         unreadable = len(pairs.unreadable)
+        looks_best = torch.zeros(1, len(columns), dtype=torch.bool, device=columns.device)
+        looks_best[0, order.find_best(pairs.logits[row, columns])] = True
+        settled += pairs.settle([row], columns, looks_best)
         lower, upper = (order.scores_of(logits[0]) for logits in pairs.bounds([row], columns))
         settled += pairs.settle([row], columns, _may_be_best(lower, upper, numbers, order.count)[None])
         if len(pairs.unreadable) == unreadable:
@@ -85,14 +86,15 @@ def settle_best(pairs: PairScores, row: int, columns: Tensor, order: CandidateOr
 
 
 def _may_be_best(lower: Tensor, upper: Tensor, labels: Tensor | None, count: int) -> Tensor:
+    # Of those that are 0 for certain, the first by ID are exact already: a weight of 0 leaves many.
+    is_open = (upper > 0) | (len(upper) <= count)
     if labels is None:
-        # Of those that are 0 for certain, the first by ID are exact already: a weight of 0 leaves many.
-        return (upper >= lowest_of_best(lower, count)) & ((upper > 0) | (len(upper) <= count))
+        return is_open & (upper >= lowest_of_best(lower, count))
     best_of_label = torch.full((int(labels.max()) + 1,), -torch.inf, dtype=lower.dtype, device=lower.device)
     best_of_label.scatter_reduce_(0, labels, lower, "amax")
     # A label's other candidates count only where they may be better than its best.
     lowest = a_little_less(best_of_label)[labels].clamp(min=lowest_of_best(best_of_label, count))
-    return upper >= lowest
+    return is_open & (upper >= lowest)
 
 
 def number_labels(labels: npt.NDArray[np.object_]) -> Tensor:

@@ -258,7 +258,8 @@ class _Consumer:
             if not _is_of_the_moment(error):
                 return error
             self._outages.failed(f"entries of the stream cannot be stored now: {error.detail}")
-            return "refused"
+            # An internal error may be of this entry alone, which would hold up all others for ever.
+            return "failed" if error.status == ServiceError.status else "refused"
         except TimeoutError:
             self._problems.labels(RequestTimeout.slug).inc()
             self._outages.failed("entries of the stream cannot be stored now: the service did not do so in time")

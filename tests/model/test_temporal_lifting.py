@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from model import temporal_lifting
-from model.temporal_lifting import Candidates, LiftedScores, LiftingParameters, Pivot, lift_scores
+from model.temporal_lifting import Candidates, LiftedScores, LiftingParameters, Pivot, find_temporal_scores, lift_scores
 from reference.temporal_lifting import Seen, lift
 
 ONE_SIGMA_AWAY = math.exp(-1)  # 0.36788: seen σ seconds from a pivot
@@ -223,3 +223,14 @@ def test_many_ties_are_those_of_the_slow_loops(num_pivots: int) -> None:
         camera: [(each.retrieved_by, each.candidate) for each in found.pivots if each.camera == camera]
         for camera in pivots
     } == pivots
+
+
+def test_who_has_no_score_is_no_pivot() -> None:
+    """One camera has fewer scores than K, another none at all."""
+    candidates = Candidates(
+        ["a", "b", "c", "d"], torch.tensor([0, 0, 0, 1]), torch.tensor([0.0, 5.0, 9.0, 9.0], dtype=torch.float64)
+    )
+    retrieval_scores = torch.tensor([[-torch.inf, 1.0, -torch.inf, -torch.inf], [-torch.inf] * 4])
+    found = find_temporal_scores(retrieval_scores, candidates, LiftingParameters(sigma_seconds=1, num_pivots=10))
+    assert found.pivots == [Pivot(0, 1, 0)]
+    assert found.values.tolist() == pytest.approx([math.exp(-25), 1, math.exp(-16), 0])

@@ -92,7 +92,7 @@ def test_scores_of_few_come_from_the_device(table: SlotTable, monkeypatch: pytes
     slots = table.candidates(CandidateFilter(), None)
     logits = torch.randperm(SIZE).float() / SIZE
     assert len(CandidateOrder(table, slots, "detection", 10, None, None).choose_best(logits)) == 10
-    assert seen == [10]
+    assert set(seen) == {10}
 
 
 def test_the_lowest_of_the_best_lets_last_bits_pass() -> None:

@@ -127,12 +127,49 @@ def test_scores_that_nearly_saturate_are_told_apart(group_by: GroupBy, monkeypat
             check_same(exact.scoring.score([asked])[0], side.scoring.score([asked])[0])
 
 
-def test_a_weight_of_zero_settles_the_answered_alone() -> None:
+@pytest.mark.parametrize("group_by", ["detection", "track", "person"])
+def test_a_weight_of_zero_settles_the_answered_alone(group_by: GroupBy) -> None:
     """α = 0, and next to nobody seen at the pivots' times: nearly all final scores are 0, and ordered by ID."""
     exact, coarse, _ = sides(seed=14)
-    asked = job(700, 10, lifting=LiftingParameters(sigma_seconds=0.01, num_pivots=1, alpha=0))
+    asked = job(700, 10, group_by, lifting=LiftingParameters(sigma_seconds=0.01, num_pivots=1, alpha=0))
     check_same(exact.scoring.score([asked])[0], coarse.scoring.score([asked])[0])
     assert coarse.settled < SIZE / 3
+
+
+def test_who_takes_the_place_of_one_that_cannot_be_read_is_exact_too() -> None:
+    """Also where scores of 0 are ordered by ID."""
+    records = draw_records(16)
+    stored = {each.metadata.detection_id: each.feature_map for each in records}
+    side = Side.of(build_coarse_gallery(SIZE, read=stored.get), records, 0)
+    asked = job(900, 10, lifting=LiftingParameters(sigma_seconds=0.01, num_pivots=1, alpha=0))
+    best = best_of(side.scoring.score([asked])[0])
+    gone = {best[4][0], best[9][0]}
+    for each in gone:
+        del stored[each]
+    left = [each for each in records if each.metadata.detection_id not in gone]
+    without = Side.of(build_gallery(SIZE, torch.float16), left, 0)
+    assert side.scoring.score([asked])[0].best == without.scoring.score([asked])[0].best
+
+
+@pytest.mark.parametrize("num_pivots", [1, 2, 1000])
+@pytest.mark.parametrize("remembered", [0, 3])
+def test_who_cannot_be_read_is_no_pivot(num_pivots: int, remembered: int) -> None:
+    """Neither where a camera has fewer pairs than K, nor by a score that is remembered."""
+    records = draw_records(17, 60)
+    stored = {each.metadata.detection_id: each.feature_map for each in records}
+    side = Side.of(build_coarse_gallery(60, read=stored.get), records, remembered)
+    parameters = LiftingParameters(num_pivots=num_pivots, sigma_seconds=3)
+    asked = job(950, 60, nearby_ids=("d0003", "d0010"), lifting=parameters)
+    pivots = side.scoring.score([asked])[0].pivots
+    gone = {pivots[0].detection_id, pivots[-1].detection_id}
+    for each in gone:
+        del stored[each]
+    left = [each for each in records if each.metadata.detection_id not in gone]
+    without = Side.of(build_gallery(60, torch.float16), left, 0)
+    found, expected = side.scoring.score([asked])[0], without.scoring.score([asked])[0]
+    assert set(found.unreadable_ids) == gone
+    assert found.best == expected.best
+    assert set(found.pivots) == set(expected.pivots)
 
 
 def test_without_memory_for_a_replacement_all_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:

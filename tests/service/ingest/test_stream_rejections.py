@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from service.components import Components
+from service.errors import ServiceError
 from service.ingest import consume_stream as consumption
 from service.ingest.ingest_detection import IngestedDetection, NewDetection, ingest_detection
 from service.observability.request_context import RequestContext, current_requests
@@ -128,8 +129,11 @@ async def test_an_entry_that_ends_its_consumers_is_set_aside_once_others_were_st
     assert int(reason["deliveries"]) >= 5
 
 
-async def test_an_entry_that_fails_unforeseen_is_tried_five_times_and_holds_nobody_up(
-    settings: Settings, client: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "error", [RuntimeError("nobody foresaw this"), ServiceError("the model makes no numbers of it")]
+)
+async def test_an_entry_that_fails_inside_is_tried_five_times_and_holds_nobody_up(
+    settings: Settings, client: "redis.Redis", monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     tries: list[str] = []
 
@@ -137,7 +141,7 @@ async def test_an_entry_that_fails_unforeseen_is_tried_five_times_and_holds_nobo
         assert detection.detection_id is not None
         if detection.detection_id == "bad":
             tries.append(detection.detection_id)
-            raise RuntimeError("nobody foresaw this")
+            raise error
         return await ingest_detection(components, detection)
 
     monkeypatch.setattr(consumption, "ingest_detection", ingest_or_fail)
