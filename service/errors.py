@@ -49,6 +49,10 @@ class ServiceError(Exception):
         self.field_errors = field_errors
 
 
+class UnusableFeatureMap(ServiceError):
+    """The model makes no numbers of a crop: whoever serves it has to act, not the client."""
+
+
 class UnreadableImage(ServiceError):
     status, slug, title = 400, "unreadable-image", "The image cannot be read"
 

@@ -74,14 +74,13 @@ class CandidateOrder:
         considered = self.count if self.group_by == "detection" else 4 * self.count
         scores = self.scores_of(logits)
         while True:
-            best = self._choose_among(self._first(scores, logits, considered), logits)
-            if len(best) == self.count or considered >= len(logits):
+            lowest = lowest_of_best(scores, considered)
+            best = self._choose_among(torch.nonzero((scores >= lowest) & ~logits.isneginf()).flatten(), logits)
+            # Who was not considered is lower than the last of them, whatever the last bits.
+            is_enough = len(best) == self.count and float(a_little_less(scores[best[-1]])) >= lowest
+            if is_enough or considered >= len(logits):
                 return best
             considered *= 4
-
-    def _first(self, scores: Tensor, logits: Tensor, count: int) -> Tensor:
-        """The places of the first candidates, and of those that are as good but for the last bits."""
-        return torch.nonzero((scores >= lowest_of_best(scores, count)) & ~logits.isneginf()).flatten()
 
     def _answered_scores(self, candidates: Tensor, logits: Tensor) -> tuple[Scores, Scores, Scores | None]:
         """What the candidates in some places are ordered by, their p_a and their p_t: the numbers that are answered."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from model.feature_extractor import FeatureExtractor
-from service.errors import ServiceError
+from service.errors import UnusableFeatureMap
 
 FeatureMap = npt.NDArray[np.float16]
 
@@ -31,13 +31,13 @@ class FeatureExtraction:
         """Feature maps float16 [d, h, w] of crops uint8 [3, input_height, input_width].
 
         Raises:
-            ServiceError: the model makes no numbers of one of them. Scores of such a map would mean nothing.
+            UnusableFeatureMap: the model makes no numbers of one of them. Scores of such a map would mean nothing.
         """
         with torch.inference_mode():
             batch = torch.stack(crops).to(self._device, memory_format=torch.channels_last)
             maps = self._extractor(batch).to(torch.float16).cpu().contiguous()
             if not maps.isfinite().all():
-                raise ServiceError(
+                raise UnusableFeatureMap(
                     "the model's feature map of a crop has values that are infinite or no numbers: serve another "
                     "checkpoint"
                 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from service.errors import InvalidField, LimitExceeded, UnreadableImage, UnsupportedImage
+from service.errors import InvalidField, LimitExceeded, UnreadableImage, UnsupportedImage, UnusableFeatureMap
 from service.inference.feature_extraction import FeatureMap
 from service.inference.image_decoding import ImageDecoder
 
@@ -38,6 +38,6 @@ async def _make_feature_map(crop: bytes, decoder: ImageDecoder, extract: Extract
         return UnusableCrop("the crop was not kept")
     try:
         decoded = await decoder.decode(crop)
-    except (UnreadableImage, UnsupportedImage, LimitExceeded, InvalidField) as error:
+        return await extract(decoded.pixels)
+    except (UnreadableImage, UnsupportedImage, LimitExceeded, InvalidField, UnusableFeatureMap) as error:
         return UnusableCrop(error.detail)
-    return await extract(decoded.pixels)

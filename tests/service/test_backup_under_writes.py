@@ -62,13 +62,18 @@ def put_still(service: RunningService, names: Sequence[str]) -> None:
             assert http.put(f"/v1/detections/{name}", data=data, files=files).status_code == 201
 
 
-def snapshot_ids(snapshot: Path) -> list[str]:
+def snapshot_times(snapshot: Path) -> dict[str, int]:
+    """When each detection was created, in microseconds."""
     with open_for_reading(snapshot / "records", is_shared=False) as environment:
-        return [each.detection_id for each in RecordDatabases(environment).walker.iterate_metadata(lambda *_: None)]
+        found = RecordDatabases(environment).walker.iterate_metadata(lambda *_: None)
+        return {each.detection_id: each.created_at_us for each in found}
 
 
-def erased_meanwhile(snapshot: Path) -> set[str]:
-    """Whose erasure had not ended when the backup began: its records may hold them, a restore leaves them out."""
+def requested_meanwhile(snapshot: Path) -> dict[str, int]:
+    """When those erasures were requested that had not ended when the backup began, in microseconds, by detection.
+
+    The backup's records may hold them, and a restore leaves them out.
+    """
     created_at = verify_backup(snapshot).manifest.created_at
     segments = sorted((snapshot / "audit").glob("*.jsonl"))
     entries = [json.loads(line) for segment in segments for line in segment.read_text().splitlines()]
@@ -77,8 +82,11 @@ def erased_meanwhile(snapshot: Path) -> set[str]:
         for entry in entries
         if entry["event"] == "erased" and datetime.fromisoformat(entry["time"]) < created_at
     }
-    requests = [entry for entry in entries if entry["event"] == "erase_requested"]
-    return {entry["meant"]["detection_id"] for entry in requests if entry["sequence"] not in ended}
+    requests = [entry for entry in entries if entry["event"] == "erase_requested" and entry["sequence"] not in ended]
+    return {
+        entry["meant"]["detection_id"]: round(datetime.fromisoformat(entry["time"]).timestamp() * 1e6)
+        for entry in requests
+    }
 
 
 def assert_exactly(service: RunningService, expected: Sequence[str]) -> None:
@@ -122,15 +130,16 @@ def test_backups_made_while_four_clients_write(
     for number in range(BACKUPS):
         snapshot = tmp_path / f"snapshot{number}"
         assert verify_backup(snapshot).faults == ()
-        expected = snapshot_ids(snapshot)
+        expected = snapshot_times(snapshot)
         assert set(still) <= set(expected)
         assert len(expected) > len(still)
         assert {path.name for path in snapshot.rglob("*")} >= {"data.mdb", "manifest.json"}
     restored = command("backup", "restore", tmp_path / "snapshot1", "--data-dir", tmp_path / "restored")
     assert restored.returncode == 0, restored.stderr
-    expected = snapshot_ids(tmp_path / "restored")
-    left_out = set(snapshot_ids(tmp_path / "snapshot1")) - set(expected)
-    assert left_out <= erased_meanwhile(tmp_path / "snapshot1")
+    expected = list(snapshot_times(tmp_path / "restored"))
+    created_us, requested_us = snapshot_times(tmp_path / "snapshot1"), requested_meanwhile(tmp_path / "snapshot1")
+    left_out = set(created_us) - set(expected)
+    assert all(created_us[each] <= requested_us[each] for each in left_out)
     assert f"restored {len(expected)} records, 0 set aside; left out {len(left_out)} that" in restored.stdout
     again = RunningService.start(tmp_path / "restored", tiny_checkpoint)
     try:
@@ -147,6 +156,6 @@ def test_what_was_answered_before_a_backup_is_in_it(start_service: StartService,
     began = time.time()
     made = command("backup", "create", tmp_path / "snapshot", "--data-dir", tmp_path / "service")
     assert made.returncode == 0, made.stderr
-    assert snapshot_ids(tmp_path / "snapshot") == ["b"]
+    assert list(snapshot_times(tmp_path / "snapshot")) == ["b"]
     created_at = verify_backup(tmp_path / "snapshot").manifest.created_at.timestamp()
     assert began <= created_at <= time.time()

@@ -29,13 +29,15 @@ def build(kernel_size: int = 1) -> FoldedMatcher:
 class OffScorer:
     """Right but for some of the last detections."""
 
-    def __init__(self, right: GalleryScorer, error: float) -> None:
+    def __init__(self, right: GalleryScorer, error: float, *, where_all: bool = True) -> None:
         self._right = right
         self._error = error
+        self._where_all = where_all
 
-    def score(self, query_maps: Tensor, gallery_maps: Tensor) -> Tensor:
-        scores = self._right.score(query_maps, gallery_maps)
-        scores[-1, -1] += self._error
+    def score(self, query_maps: Tensor, gallery_maps: Tensor, rows: Tensor | None = None) -> Tensor:
+        scores = self._right.score(query_maps, gallery_maps, rows)
+        if self._where_all == (rows is None):
+            scores[-1, -1] += self._error
         return scores
 
 
@@ -57,7 +59,7 @@ class OffInt8Scorer(BlockedScorer):
 
 
 class BrokenScorer:
-    def score(self, query_maps: Tensor, gallery_maps: Tensor) -> Tensor:
+    def score(self, query_maps: Tensor, gallery_maps: Tensor, rows: Tensor | None = None) -> Tensor:
         raise RuntimeError("no C compiler")
 
 
@@ -80,16 +82,18 @@ def test_for_int8_both_its_scores_are_compared(monkeypatch: pytest.MonkeyPatch, 
     made = OffInt8Scorer(matcher, error)
     monkeypatch.setattr(choose_cuda_scorer, "make_triton_scorer", lambda *_: made)
     chosen = choose_cuda_scorer.choose_cuda_scorer(matcher, 16, ScoringPrecision(torch.int8, torch.float32), CPU)
-    assert made.scored == [torch.float16, torch.int8]
+    assert made.scored == [torch.float16] * 2 + [torch.int8] * 2
     assert isinstance(chosen, OffInt8Scorer if is_taken else BlockedScorer)
 
 
 @pytest.mark.parametrize("error", [0.01, float("nan"), float("inf")])
+@pytest.mark.parametrize("where_all", [True, False])
 def test_one_that_is_wrong_is_not_taken(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: float
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: float, *, where_all: bool
 ) -> None:
+    """Also where it is wrong only about some rows of a gallery."""
     matcher = build()
-    made = OffScorer(Float32ReferenceScorer(matcher), error)
+    made = OffScorer(Float32ReferenceScorer(matcher), error, where_all=where_all)
     assert isinstance(choose(monkeypatch, made, matcher), BlockedScorer)
     assert "off by" in caplog.text
 
