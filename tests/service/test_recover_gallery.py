@@ -22,6 +22,7 @@ from service.storage.metadata.metadata_index import MetadataIndex
 from tests.service.drawn_crops import crop_file
 from tests.service.reindexing import reindex
 from tests.service.stoppable_redis import StoppableRedis
+from tests.service.storage.data_file import change_value, flip_wherever
 from tests.service.stored_crops import check_agreement, draw_record, ingest, search_for
 
 pytestmark = pytest.mark.anyio
@@ -170,6 +171,29 @@ async def test_a_damaged_record_does_not_keep_the_others_away(settings: Settings
         assert len(result.matches) == 9
         assert (await ingest(components, "d6", 6, "c0", 60, "t3")).is_new is True
         assert await check_agreement(components) == IDS
+
+
+async def test_what_was_set_aside_is_not_taken_for_lost(
+    settings: Settings, own_redis: StoppableRedis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(recovery, "_SECONDS_BETWEEN_COUNTS", 0.0)
+    async with running(settings, redis_url=own_redis.url) as components:
+        await ingest_ten(components)
+        await ingest(components, "e", 10, "c0", 200, "track-of-e")
+    change_value(settings.data_dir, "metadata", "d6", b"{}")
+    async with running(settings, redis_url=own_redis.url) as components, kept_in_step(components):
+        assert components.store.count_set_aside() == 1
+        await asyncio.sleep(0.2)
+        assert "bringing it in step" not in caplog.text
+        flip_wherever(settings.data_dir, b"track-of-e", 9, 0x01)  # is found when Redis is brought in step
+        with own_redis.client() as client:
+            client.flushall()
+        assert await eventually_agree(components) == [each for each in IDS if each != "d6"]
+        await asyncio.sleep(0.2)
+        assert caplog.text.count("bringing it in step") == 1
+        with own_redis.client() as client:
+            assert client.zrem(components.index._keys.times, "d1") == 1
+        assert await eventually_agree(components) == [each for each in IDS if each != "d6"]
 
 
 async def test_it_waits_for_redis_and_says_so(settings: Settings, own_redis: StoppableRedis) -> None:
