@@ -31,7 +31,7 @@ from model.config import ModelConfig
 _FORMATS_OF_SIZES = ("int8", "bfloat16", "float16")
 # One of so many cells of the gallery sizes; all of them then take about half of the budget.
 _CELLS_OF_BUDGET = 100
-_SHARE_OF_AVAILABLE_MEMORY = 0.6
+_SHARE_OF_AVAILABLE_MEMORY = 0.75
 
 
 @dataclass(frozen=True, slots=True)
