@@ -104,10 +104,10 @@ def test_too_many_pixels_are_refused_before_any_is_decoded(
         pytest.fail(f"{image.size} was decoded")
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", decode)
-    start = time.perf_counter()
+    start = time.process_time()
     check_refused(content, LimitExceeded)
     # Reading a header takes milliseconds; decoding these takes seconds and gigabytes.
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 def test_the_bomb_is_a_true_one() -> None:
