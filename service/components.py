@@ -39,7 +39,7 @@ class RecoveryState:
 
     Attributes:
         key_counts: of Redis, when it was brought in step.
-        unlisted: detections that the disk had more than Redis then, because their records are damaged.
+        unlisted: how many detections the disk has more than Redis lists, because their records are damaged.
     """
 
     is_done: bool = False
