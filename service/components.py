@@ -39,13 +39,13 @@ class RecoveryState:
 
     Attributes:
         key_counts: of Redis, when it was brought in step.
-        unlisted: how many detections the disk has more than Redis lists, because their records are damaged.
+        unlisted: detections that the disk has and Redis does not list: their metadata is damaged, and not set aside.
     """
 
     is_done: bool = False
     progress: str = "recovery has not begun"
     key_counts: KeyCounts | None = None
-    unlisted: int = 0
+    unlisted: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,6 @@ from service.errors import StorageFull, Unavailable
 from service.observability.outage_log import OutageLog
 from service.records import DetectionRecord
 from service.reindex.switch_model import switch_model
-from service.storage.metadata.metadata_index import KeyCounts
 
 logger = logging.getLogger(__name__)
 
@@ -76,26 +75,17 @@ async def _mend(components: Components, reason: str, *, is_first_try: bool) -> N
 
 async def _find_lost_keys(components: Components) -> str | None:
     """Why single keys seem to be missing in Redis; None where none do, or while writes are under way."""
-    before, counted = components.recovery.key_counts, await _count_both(components)
-    if before is None or counted is None:
-        return None
-    on_disk, now = counted
-    if now.evicted != before.evicted:
-        return f"Redis evicted {now.evicted - before.evicted} keys (set its maxmemory-policy to noeviction)"
-    if on_disk - now.listed != components.recovery.unlisted:
-        return f"Redis lists {now.listed} detections, the disk has {on_disk}"
-    return None
-
-
-async def _count_both(components: Components) -> tuple[int, KeyCounts] | None:
-    """Detections of the disk, and the counts of Redis for the same moment; None while writes are under way."""
-    on_disk = components.store.count()
-    if not components.writer.is_idle:
+    before, on_disk = components.recovery.key_counts, components.store.count()
+    if before is None or not components.writer.is_idle:
         return None
     now = await components.index.count_keys()
     if not components.writer.is_idle or components.store.count() != on_disk:
         return None
-    return on_disk, now
+    if now.evicted != before.evicted:
+        return f"Redis evicted {now.evicted - before.evicted} keys (set its maxmemory-policy to noeviction)"
+    if on_disk - now.listed != len(components.recovery.unlisted):
+        return f"Redis lists {now.listed} detections, the disk has {on_disk}"
+    return None
 
 
 async def _wait_for_redis(components: Components) -> None:
@@ -124,7 +114,7 @@ async def _reconcile_redis(components: Components) -> dict[str, str]:
     before = await components.index.count_keys()
     result = await components.index.reconcile(components.store.iterate_metadata(damaged.__setitem__), report)
     components.recovery.key_counts = before  # what is evicted meanwhile shows at the next count
-    components.recovery.unlisted = components.store.count() - (await components.index.count_keys()).listed
+    components.recovery.unlisted = set(damaged)
     logger.info("Redis: %d of %d detections rewritten, %d removed", result.written, total, result.removed)
     return damaged
 
@@ -161,9 +151,8 @@ async def _set_aside(components: Components, damaged: dict[str, str]) -> None:
     """What cannot be read is no reason not to start: it is kept, named, and not served."""
     for detection_id, reason in damaged.items():
         await components.writer.set_aside(detection_id, reason)
-    if damaged and (counted := await _count_both(components)) is not None:
-        on_disk, now = counted
-        components.recovery.unlisted = on_disk - now.listed  # those set aside are on the disk's list no more
+        if await asyncio.to_thread(components.store.get_set_aside, detection_id) is not None:
+            components.recovery.unlisted.discard(detection_id)
     if number := components.store.count_set_aside():
         logger.warning(
             "%d damaged records are set aside and not served: qaconv-service verify names them; send those crops "

@@ -81,7 +81,9 @@ class BlockedScorer:
 
     def _maps_per_block(self, device_type: str, compute_dtype: torch.dtype) -> int:
         locations = self._matcher.map_height * self._matcher.map_width
-        return max(1, _BLOCK_BYTES[device_type] // (locations * locations * compute_dtype.itemsize))
+        # On CUDA, the patches and copies of rows count too: no more maps than of float32.
+        itemsize = compute_dtype.itemsize if device_type == "cpu" else torch.float32.itemsize
+        return max(1, _BLOCK_BYTES[device_type] // (locations * locations * itemsize))
 
 
 def _compute_similarities(kernel: Tensor, patches: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ SECONDS = float(os.environ.get("QACONV_TRIAL_LOAD_SECONDS", "6"))
 SEED = int(os.environ.get("QACONV_TRIAL_SEED", "1"))
 MAX_REQUESTS = 32
 DETECTIONS = 400
-WARM_UP_SECONDS = min(20.0, max(8.0, SECONDS / 4))
+CAPACITY_SECONDS, WARM_UP_SECONDS = (min(20.0, max(least, SECONDS / 4)) for least in (3.0, 8.0))
 TIME = 1_790_000_000
 
 # What the service promises to accepted requests (its request_timeout_seconds), and how soon it refuses the others.
@@ -96,8 +96,7 @@ def test_twice_the_load_is_refused_for_the_rest_and_borne_for_ever(start_service
     port = httpx.URL(service.url).port
     assert port
     draw = draw_requests(Random(SEED))
-    warm_up = asyncio.run(saturate(port, draw, min(20.0, max(3.0, SECONDS / 4)), clients=16))
-    capacity = warm_up.answered / min(20.0, max(3.0, SECONDS / 4))
+    capacity = asyncio.run(saturate(port, draw, CAPACITY_SECONDS, clients=16)).answered / CAPACITY_SECONDS
     # As many at once as the trial has, once: buffers, threads' arenas and the gallery are then as large as they get.
     asyncio.run(send_at_rate(port, draw, 2 * capacity, WARM_UP_SECONDS))
     samples: list[tuple[int, int]] = []
