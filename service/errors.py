@@ -1,6 +1,7 @@
 """Everything that can be wrong with a request, as the contract names it.
 
     ServiceError
+    ├── UnusableFeatureMap     500   the model makes no numbers of a crop: another checkpoint is needed
     ├── UnreadableImage        400   not an image, or truncated
     ├── MalformedManifest      400   a batch manifest that is no JSON
     ├── MalformedBody          400   a body that is not what its Content-Type says

@@ -18,6 +18,7 @@ from service.read_detections import read_feature_map, read_metadata
 from service.recover_gallery import keep_in_step, recover_gallery
 from service.search.search_gallery import search_gallery
 from service.settings import Settings
+from service.storage.detection_store import DetectionStore
 from service.storage.metadata.metadata_index import MetadataIndex
 from tests.service.drawn_crops import crop_file
 from tests.service.reindexing import reindex
@@ -194,6 +195,45 @@ async def test_what_was_set_aside_is_not_taken_for_lost(
         with own_redis.client() as client:
             assert client.zrem(components.index._keys.times, "d1") == 1
         assert await eventually_agree(components) == [each for each in IDS if each != "d6"]
+
+
+@pytest.mark.parametrize("is_disk_full", [False, True])
+async def test_a_loss_during_a_start_is_not_taken_for_what_is_damaged(
+    settings: Settings,
+    own_redis: StoppableRedis,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    is_disk_full: bool,
+) -> None:
+    """Also where what is damaged cannot be set aside: it stays on the disk, and Redis does not list it."""
+    monkeypatch.setattr(recovery, "_SECONDS_BETWEEN_COUNTS", 0.0)
+    async with running(settings, redis_url=own_redis.url) as components:
+        await ingest_ten(components)
+    change_value(settings.data_dir, "metadata", "d6", b"{}")
+    fill_device = recovery._fill_device
+
+    async def lose_meanwhile(components: Components) -> dict[str, str]:
+        with own_redis.client() as client:
+            assert client.zrem(components.index._keys.times, "d1") == 1
+        return await fill_device(components)
+
+    async def find_no_room(*_: object) -> bool:
+        raise StorageFull("no room")
+
+    monkeypatch.setattr(recovery, "_fill_device", lose_meanwhile)
+    if is_disk_full:
+        monkeypatch.setattr(DetectionStore, "set_aside", find_no_room)
+    async with running(settings, redis_url=own_redis.url) as components, kept_in_step(components):
+        assert components.recovery.unlisted == ({"d6"} if is_disk_full else set())
+        with own_redis.client() as client:
+            for _ in range(200):
+                if client.zscore(components.index._keys.times, "d1") is not None:
+                    break
+                await asyncio.sleep(0.02)
+            assert client.zcard(components.index._keys.times) == len(IDS) - 1
+        await asyncio.sleep(0.2)
+    assert caplog.text.count("bringing it in step") == 1
 
 
 async def test_it_waits_for_redis_and_says_so(settings: Settings, own_redis: StoppableRedis) -> None:
