@@ -90,7 +90,7 @@ async def _see_query(components: Components, query: SearchQuery, timing: StageTi
     """Who the query is, and its feature map: of the crop that was sent, or of the stored detection."""
     if query.image is None:
         assert query.detection_id is not None
-        metadata = await read_metadata(components, query.detection_id)
+        metadata = await read_metadata(components, query.detection_id, query.cameras)
         feature_map = await read_comparable_feature_map(components, metadata)
         return _seen_before(query, metadata), feature_map
     with timing.stage("decode"):
