@@ -7,6 +7,7 @@ import typer
 
 from service.command_line.audit_command import audit_application
 from service.command_line.backup_command import backup_commands
+from service.command_line.clock_command import clock_application
 from service.command_line.command_error import CommandError
 from service.command_line.ingest_command import ingest_command
 from service.command_line.keys_command import keys_application
@@ -33,6 +34,7 @@ application.add_typer(backup_commands)
 application.command("reindex")(reindex_command)
 application.command("reindex-report")(reindex_report_command)
 application.add_typer(audit_application)
+application.add_typer(clock_application, name="clock")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

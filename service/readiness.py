@@ -38,7 +38,7 @@ async def check_readiness(components: Components) -> list[str]:
 
 def check_warnings(components: Components) -> list[str]:
     """What the service answers in spite of, and somebody should see to; one sentence each."""
-    return [] if components.scrub.failure is None else [components.scrub.failure]
+    return [warning for warning in (components.scrub.failure, components.clock.doubt) if warning is not None]
 
 
 async def _check_redis(components: Components) -> list[str]:

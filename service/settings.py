@@ -67,6 +67,12 @@ class Settings(BaseSettings):
     camera_retention_seconds: dict[str, Annotated[int, Field(ge=1)]] = Field(
         {}, description='The same for single cameras, as JSON: {"entrance": 86400}; it goes before the other.'
     )
+    longest_standstill_seconds: int = Field(
+        86_400,
+        ge=0,
+        description="How long the service may stand still; if its clock says at a start that it was longer, nothing is "
+        "erased for its age until an operator confirms the clock.",
+    )
     audit_retention_days: int = Field(365, ge=1, description="Days for which entries of the audit record are kept.")
     max_nearby: int = Field(64, ge=1, description="Nearby persons used by temporal lifting, the closest in time.")
     remembered_rows_bytes: int = Field(

@@ -200,6 +200,15 @@ class GalleryAnswer(BaseModel):
         )
 
 
+class ClockAnswer(BaseModel):
+    """The time by which ages are counted."""
+
+    time: str = Field(description="What the service's clock says now.")
+    doubt: str | None = Field(
+        description="Why it is not believed, and what to do; null where it is. Meanwhile nothing is erased for its age."
+    )
+
+
 class LivenessAnswer(BaseModel):
     """The process serves."""
 

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from service.access.key_ring import open_key_ring
 from service.access.scope import Scope
-from service.api import batch, compare, detections, erasures, search, status
+from service.api import batch, clock, compare, detections, erasures, search, status
 from service.api.access import add_access_middleware, measure_key_file, watched_keys
 from service.api.body_limit import BodyLimitMiddleware
 from service.api.deadline import DeadlineMiddleware
@@ -74,7 +74,7 @@ def create_application(settings: Settings) -> FastAPI:
     if key_ring is not None:
         measure_key_file(application.state.metrics.registry, key_ring)
     watch_process(application.state.metrics)
-    for part in (detections, batch, erasures, search, compare, status):
+    for part in (detections, batch, erasures, search, compare, clock, status):
         application.include_router(part.router)
     for path, answer in (("/docs", _get_documentation), ("/openapi.json", _get_document)):
         application.add_api_route(path, answer, include_in_schema=False, dependencies=[requires(Scope.READ)])

@@ -231,6 +231,26 @@ class RetentionErased(AuditEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class ClockDoubted(AuditEvent):
+    """The clock has jumped: from now on nothing is deleted for its age, and times of entries may be wrong."""
+
+    event: ClassVar[str] = "clock_doubted"
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClockConfirmed(AuditEvent):
+    """Somebody vouched for the clock: `clock` is what it said, `doubt` why it was doubted (None: it was not)."""
+
+    event: ClassVar[str] = "clock_confirmed"
+
+    source: Source
+    clock: str
+    doubt: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class AuditedKey:
     """An API key without its secret, and without the hash of it; the fingerprint tells when the secret is another."""
 

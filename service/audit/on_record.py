@@ -17,6 +17,7 @@ import numpy as np
 from service.access.camera_limit import EVERY_CAMERA, CameraLimit
 from service.audit.audit_events import (
     AuditedFilter,
+    ClockConfirmed,
     Erased,
     EraseRequested,
     Fetched,
@@ -38,6 +39,7 @@ from service.inference.feature_extraction import FeatureMap
 from service.ingest.ingest_detection import IngestedDetection, NewDetection, ingest_detection
 from service.read_detections import StoredCrop, list_detections, read_crop, read_feature_map, read_metadata
 from service.records import DetectionFilter, DetectionMetadata, DetectionPage, DetectionRecord
+from service.rfc_3339 import format_moment
 from service.search.compare_crops import Comparison, compare_crops
 from service.search.search_gallery import search_gallery
 from service.search.search_records import SearchQuery, SearchResult
@@ -220,6 +222,14 @@ async def erase_detections_on_record(components: Components, chosen: DetectionFi
         raise
     await erasure.end(None)
     return receipt
+
+
+async def confirm_clock_on_record(components: Components, time_us: int, source: Source) -> int:
+    """`ClockCheck.confirm`, on record: what is too old by it is deleted from then on. Raises as it does."""
+    doubt = components.clock.doubt
+    now_us = await asyncio.to_thread(components.clock.confirm, time_us)
+    await components.audit.record_regardless(ClockConfirmed(source, format_moment(now_us), doubt))
+    return now_us
 
 
 def retention_recorder(components: Components) -> Callable[[Sequence[str]], Awaitable[None]]:

@@ -30,6 +30,13 @@ class Problem(_Answer):
         return [first, *more]
 
 
+class ClockAnswer(_Answer):
+    """The service's clock; `doubt` says why it is not believed."""
+
+    time: str
+    doubt: str | None
+
+
 class BatchItem(_Answer):
     """What became of one item of a batch: 201 new, 200 replaced, else with a problem."""
 

@@ -1,6 +1,7 @@
 """Every call of the service, and what it leaves on the audit record: a call that is not listed here fails the test."""
 
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,7 +55,9 @@ CALLS = [
     ),
     Call("DELETE", "/v1/detections/a", ("erase_requested", "erased")),
     Call("POST", "/v1/detections:erase", ("erase_requested", "erased"), {"json": {"camera_id": "c"}}),
+    Call("POST", "/v1/clock:confirm", ("clock_confirmed",), {"json": {"time": time.time()}}),
     # What tells nothing of a person.
+    Call("GET", "/v1/clock"),
     Call("GET", "/v1/erasures/none"),
     Call("GET", "/v1/model"),
     Call("GET", "/v1/gallery"),
