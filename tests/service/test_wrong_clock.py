@@ -40,7 +40,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> MovedClock:
 
     monkeypatch.setattr(time, "time_ns", lambda: time_ns() + round(moved.days * DAY_SECONDS) * 10**9)
     monkeypatch.setattr(ClockCheck, "read", count_and_read)
-    monkeypatch.setattr("service.erasure.apply_retention.SECONDS_BETWEEN_SWEEPS", 0.05)
+    monkeypatch.setattr("service.erasure.apply_retention.SECONDS_BETWEEN_SWEEPS", 0.3)
     monkeypatch.setattr("service.audit.audit_upkeep._SECONDS_BETWEEN_RETRIES", 0.05)
     monkeypatch.setattr("service.audit.audit_upkeep._RETRIES_BETWEEN_HOURS", 2)
     return moved
@@ -78,7 +78,7 @@ async def test_a_start_with_a_wrong_clock_deletes_nothing_until_it_is_confirmed(
     async with run_application(settings) as running:
         await running.wait_until_ready()
         clock.reads = 0
-        await until(lambda: clock.reads > 10)
+        await until(lambda: clock.reads > 15)
         assert running.components.store.count() == 1
         (warning,) = (await running.client.get("/readyz")).json()["warnings"]
         assert "400 days" in warning
@@ -106,10 +106,10 @@ async def test_a_jump_while_it_runs_deletes_nothing_and_is_over_when_the_clock_i
         await put_now(running, "a")
         for _ in range(2):
             clock.days, clock.reads = 400, 0
-            await until(lambda: clock.reads > 10)
+            await until(lambda: clock.reads > 15)
             assert running.components.clock.doubt is not None
             clock.days, clock.reads = 0, 0
-            await until(lambda: clock.reads > 10)
+            await until(lambda: clock.reads > 15)
             assert running.components.clock.doubt is None
         assert running.components.store.count() == 1
     assert events(settings) == ["started", "clock_doubted", "clock_doubted", "stopped"]
