@@ -154,6 +154,7 @@ async def _open_index(settings: Settings, stack: AsyncExitStack, metrics: Metric
         url = embedded.url
     index = MetadataIndex.connect(url, settings.redis_key_prefix, metrics=metrics)
     stack.push_async_callback(index.close)
+    await index.refuse_unsuitable()
     return index
 
 

@@ -43,7 +43,7 @@ def check_warnings(components: Components) -> list[str]:
 
 async def _check_redis(components: Components) -> list[str]:
     try:
-        await components.index.require_in_step()
+        await components.index.require_writable()
     except Unavailable as error:
         return [error.detail]
     return []
