@@ -29,6 +29,19 @@ class DetectionMetadata:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestWarning:
+    """Something in a request that is probably not meant; it was answered all the same.
+
+    Attributes:
+        code: `picture_is_no_crop` or `unknown_camera`.
+        detail: what it is, and what to do, for a person.
+    """
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class DetectionRecord:
     """A whole detection, as the disk keeps it: the truth from which all else can be rebuilt.
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request, status
 
 from service.access.camera_limit import CameraLimit
 from service.access.scope import Scope
-from service.api.answers import BatchAnswer, RefusedItem, StoredItem
+from service.api.answers import BatchAnswer, IngestAnswer, RefusedItem, StoredItem
 from service.api.declared_problems import FORM_ERRORS, declare_problems
 from service.api.dependencies import RunningComponents, refuse_query_parameters, require_started
 from service.api.detection_requests import BatchForm, ManifestItem
@@ -177,7 +177,8 @@ async def _ingest(
         _log.exception("an exception that nobody foresaw, in an item of a batch")
         return _refuse(UNEXPECTED_ERROR)
     code = status.HTTP_201_CREATED if ingested.is_new else status.HTTP_200_OK
-    return StoredItem(detection_id=ingested.metadata.detection_id, status=code)
+    answer = IngestAnswer.of_ingested(ingested.metadata)
+    return StoredItem(detection_id=answer.detection_id, status=code, warnings=answer.warnings)
 
 
 def _refuse(error: ServiceError) -> RefusedItem:

@@ -7,7 +7,7 @@ import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response, status
 
 from service.access.scope import Scope
-from service.api.answers import DetectionAnswer, DetectionPageAnswer, EraseAnswer
+from service.api.answers import DetectionAnswer, DetectionPageAnswer, EraseAnswer, IngestAnswer
 from service.api.declared_problems import FORM_ERRORS, IMAGE_ERRORS, STORING_ERRORS, declare_problems
 from service.api.dependencies import (
     DetectionIdInPath,
@@ -50,20 +50,20 @@ _plain_query = [Depends(require_started), Depends(refuse_repeated_query_paramete
     summary="Ingest a detection, or replace it",
     status_code=status.HTTP_201_CREATED,
     response_description="New.",
-    responses={200: {"model": DetectionAnswer, "description": "Replaced."}, **_INGEST_ERRORS},
+    responses={200: {"model": IngestAnswer, "description": "Replaced."}, **_INGEST_ERRORS},
     openapi_extra=describe_form(DetectionForm),
     dependencies=[requires(Scope.INGEST), *_no_query],
 )
 async def put_detection(
     detection_id: DetectionIdInPath, request: Request, response: Response, components: RunningComponents
-) -> DetectionAnswer:
+) -> IngestAnswer:
     """Once answered, it is on disk and the next search sees it. The same PUT again is harmless.
 
     One that replaces a stored picture, camera or time goes on the audit record.
     """
     ingested = await _ingest(components, detection_id, request)
     response.status_code = status.HTTP_201_CREATED if ingested.is_new else status.HTTP_200_OK
-    return DetectionAnswer.of(ingested.metadata)
+    return IngestAnswer.of_ingested(ingested.metadata)
 
 
 @router.post(
@@ -78,11 +78,11 @@ async def put_detection(
     openapi_extra=describe_form(DetectionForm),
     dependencies=[requires(Scope.INGEST), *_no_query],
 )
-async def post_detection(request: Request, response: Response, components: RunningComponents) -> DetectionAnswer:
+async def post_detection(request: Request, response: Response, components: RunningComponents) -> IngestAnswer:
     """As PUT, with a UUID of version 7 as its ID. The same POST again makes another detection."""
     ingested = await _ingest(components, None, request)
     response.headers["Location"] = f"/v1/detections/{ingested.metadata.detection_id}"
-    return DetectionAnswer.of(ingested.metadata)
+    return IngestAnswer.of_ingested(ingested.metadata)
 
 
 @router.get(

@@ -9,7 +9,7 @@ from service.access.camera_limit import EVERY_CAMERA, CameraLimit
 from service.gallery.best_matches import GroupBy
 from service.gallery.scored_candidates import ScoredPivot
 from service.observability.stage_timing import Timing
-from service.records import CandidateFilter, DetectionMetadata
+from service.records import CandidateFilter, DetectionMetadata, RequestWarning
 
 TemporalLifting = Literal["auto", "on", "off", "bootstrap"]
 
@@ -96,3 +96,4 @@ class SearchResult:
     lifting: LiftingReport
     matches: tuple[Match, ...]
     timing_ms: Timing
+    warnings: tuple[RequestWarning, ...] = ()
