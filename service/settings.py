@@ -90,6 +90,12 @@ class Settings(BaseSettings):
     header_timeout_seconds: float = Field(
         10.0, gt=0, description="Time in which a connection must have sent a request's header."
     )
+    keep_alive_seconds: float = Field(
+        75.0,
+        ge=1,
+        description="Time that a connection may be idle between two requests; clients are told. Above that of a proxy "
+        "in front, which would otherwise use connections that are closed meanwhile.",
+    )
     max_connections: int = Field(
         512, ge=1, description="Connections at most; where all are busy, further ones are answered 503 and closed."
     )

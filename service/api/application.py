@@ -17,6 +17,7 @@ from service.api.body_limit import BodyLimitMiddleware
 from service.api.deadline import DeadlineMiddleware
 from service.api.disconnect import DisconnectMiddleware
 from service.api.documentation_page import render_documentation
+from service.api.forwarded_address import ForwardedAddressMiddleware
 from service.api.metrics import MetricsMiddleware, watch_process
 from service.api.openapi_document import DocumentedApplication
 from service.api.problems import install_problem_handlers
@@ -94,6 +95,7 @@ def _add_middleware(application: FastAPI, settings: Settings) -> None:
     add_access_middleware(application, settings, application.state.key_ring)
     application.add_middleware(MetricsMiddleware, metrics=metrics)
     application.add_middleware(RequestIdMiddleware)
+    application.add_middleware(ForwardedAddressMiddleware, trusted_proxies=settings.trusted_proxies)
 
 
 @asynccontextmanager
