@@ -22,7 +22,7 @@ from urllib.parse import unquote
 import h11
 from starlette.types import ASGIApp, Scope
 
-from service.api.forwarded_address import fold_address
+from service.api.behind_proxy import fold_address
 from service.api.http_exchange import HttpExchange
 from service.api.problems import answer_error
 from service.errors import HeaderTooLong, MalformedRequest, ServiceError, Unavailable, UnknownTransferCoding
@@ -72,11 +72,10 @@ class HttpConnections:
         tasks: the requests that the application works for.
     """
 
-    def __init__(self, app: ASGIApp, limits: ConnectionLimits, metrics: Metrics, root_path: str = "") -> None:
+    def __init__(self, app: ASGIApp, limits: ConnectionLimits, metrics: Metrics) -> None:
         self.app = app
         self.limits = limits
         self.refusals = metrics.refusals
-        self.root_path = root_path
         self.opened: set[HttpConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self._is_stopping = False
@@ -320,9 +319,6 @@ class HttpConnection(asyncio.Protocol):
                 "HTTP/1.0; send a Content-Length alone"
             )
         path, query = split_target(request.target)
-        root_path = self._connections.root_path
-        # A proxy may take its prefix off, or leave it on.
-        path = path.removeprefix(root_path) if path.startswith(f"{root_path}/") else path
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -332,7 +328,7 @@ class HttpConnection(asyncio.Protocol):
             "path": unquote(path),
             "raw_path": path.encode("ascii"),
             "query_string": query,
-            "root_path": root_path,
+            "root_path": "",
             "headers": list(request.headers),
             "client": _address(self._transport.get_extra_info("peername")),
             "server": _address(self._transport.get_extra_info("sockname")),

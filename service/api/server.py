@@ -1,6 +1,7 @@
 """Runs the service: one process, until it is told to end."""
 
 import asyncio
+import resource
 import signal
 import socket
 from types import FrameType
@@ -19,6 +20,8 @@ from service.shutdown_time import ShutdownTime
 
 # Connections that the kernel keeps until they are accepted.
 _BACKLOG = 2048
+# Of files, Redis, the device, clients that begin TLS: a service at rest has some 40.
+_OTHER_DESCRIPTORS = 128
 
 
 def serve(settings: Settings) -> None:
@@ -26,7 +29,7 @@ def serve(settings: Settings) -> None:
 
     Raises:
         OSError: the address cannot be listened on.
-        ValueError: the API keys or the certificate cannot be used.
+        ValueError: the API keys or the certificate cannot be used, or there are too few file descriptors.
         Exception: whatever `open_components` raises when disk, Redis, checkpoint or device cannot be opened.
     """
     configure_logging(settings.log_format)
@@ -34,6 +37,7 @@ def serve(settings: Settings) -> None:
     disable_created_metrics()  # type: ignore[no-untyped-call]
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
+        _make_room_for(settings.max_connections)
         certificate = _load_certificate(settings)
         with _bind(settings.host, settings.port) as listener:
             application = create_application(settings)
@@ -46,6 +50,24 @@ def serve(settings: Settings) -> None:
         pass  # It was told to end before it served.
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _make_room_for(max_connections: int) -> None:
+    """Sees to it that the process may have a file descriptor for each connection.
+
+    Raises:
+        ValueError: it may not.
+    """
+    needed = max_connections + _OTHER_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise ValueError(
+            f"{max_connections} connections and {_OTHER_DESCRIPTORS} descriptors for all else are {needed}, and this "
+            f"process may have {hard}: set QACONV_MAX_CONNECTIONS to {max(1, hard - _OTHER_DESCRIPTORS)} or less, or "
+            "raise the limit (ulimit -n, LimitNOFILE=)"
+        )
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _load_certificate(settings: Settings) -> ServedCertificate | None:

@@ -1,4 +1,4 @@
-"""Where a request comes from, when a proxy that is believed passes it on."""
+"""What a proxy in front of the service changes: whom a request seems to come from, and what its path begins with."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -15,26 +15,36 @@ def fold_address(text: str) -> str:
     return text if address is None else str(address)
 
 
-class ForwardedAddressMiddleware:
-    """Takes the client's address from `X-Forwarded-For`, where the request comes from a trusted proxy.
+class BehindProxyMiddleware:
+    """Takes the client's address from `X-Forwarded-For`, where the request comes from a trusted proxy, and the prefix
+    that the proxy serves this service under from the path, unless the proxy did so.
 
     Each proxy appends whom it was asked by, so the list is read from its end: the client is the first who is no
     trusted proxy. What is no address is not believed, nor what stands before it.
     """
 
-    def __init__(self, app: ASGIApp, trusted_proxies: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, trusted_proxies: Iterable[str], root_path: str) -> None:
         """Wraps an application.
 
         Args:
             app: what is asked.
             trusted_proxies: addresses and networks.
+            root_path: the prefix, such as /reid; empty where there is none.
         """
         self._app = app
+        self._root_path = root_path
         self._trusted = [_fold_network(proxy) for proxy in trusted_proxies]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request, or passes on what is none."""
-        if scope["type"] == "http" and scope.get("client"):
+        if scope["type"] == "http":
+            if scope["path"].startswith(f"{self._root_path}/"):
+                scope["path"] = scope["path"].removeprefix(self._root_path)
+            self._take_address(scope)
+        await self._app(scope, receive, send)
+
+    def _take_address(self, scope: Scope) -> None:
+        if scope.get("client"):
             host, port = scope["client"]
             sent = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
             for hop in reversed(b",".join(sent).decode("latin-1").split(",")):
@@ -43,7 +53,6 @@ class ForwardedAddressMiddleware:
                     break
                 host, port = str(address), 0
             scope["client"] = (host, port)
-        await self._app(scope, receive, send)
 
     def _trusts(self, host: str) -> bool:
         address = _parse(host)
