@@ -9,6 +9,7 @@
 """
 
 import asyncio
+import logging
 import socket
 import struct
 from collections.abc import Callable, Iterable
@@ -29,10 +30,14 @@ from service.errors import HeaderTooLong, MalformedRequest, ServiceError, Unavai
 from service.observability.metrics import Metrics
 from service.settings import Settings
 
+_log = logging.getLogger(__name__)
+
 # Proxies allow 8 to 64 KiB.
 _LONGEST_HEADER_BYTES = 64 * 2**10
 # So much of a body is held that nobody has taken yet; then the client waits.
 _BODY_BYTES_HELD = 64 * 2**10
+# Parts of a request, such as chunks of its body, that are taken up before it is another connection's turn.
+_PARTS_AT_A_TIME = 256
 # Linger for no time: on, 0 seconds.
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -86,10 +91,9 @@ class HttpConnections:
 
     def add(self, connection: "HttpConnection") -> None:
         """Counts a connection that was made; where it is one too many, the longest idle one goes, or it itself."""
-        others_idle = [each for each in self.opened if each.is_idle]
-        is_one_too_many = len(self.opened) >= self.limits.max_connections
         self.opened.add(connection)
-        if is_one_too_many:
+        if len(self.opened) > self.limits.max_connections:
+            others_idle = [each for each in self.opened if each.is_idle and each is not connection]
             self.refusals.labels("connections").inc()
             refusal = Unavailable(f"{self.limits.max_connections} connections are open, the most that may: try later")
             min(others_idle, key=lambda each: each.idle_since, default=connection).give_way(refusal)
@@ -108,6 +112,8 @@ class HttpConnections:
         for connection in list(self.opened):
             connection.stop()
         await self._await_ends(seconds)
+        if self.tasks:
+            _log.warning("%d requests were not answered within the %g s before the end", len(self.tasks), seconds)
         for task in self.tasks:
             task.cancel()
         await self._await_ends(1.0)  # They say to their clients that the service ends.
@@ -138,6 +144,7 @@ class HttpConnection(asyncio.Protocol):
         self._is_between_requests = False
         self._is_stopping = False
         self._is_reading = True
+        self._will_read_on = False
         self._client_timer: asyncio.TimerHandle | None = None
         self._answer_timer: asyncio.TimerHandle | None = None
         self._may_write = asyncio.Event()
@@ -167,7 +174,8 @@ class HttpConnection(asyncio.Protocol):
             self._is_between_requests = False
             self._await_header()
         self._parser.receive_data(data)
-        self._read_requests()
+        if not self._will_read_on:
+            self._read_requests()
 
     def pause_writing(self) -> None:
         """The client does not take what is written to it."""
@@ -266,9 +274,13 @@ class HttpConnection(asyncio.Protocol):
     # Requests, one after the other.
 
     def _read_requests(self) -> None:
+        self._will_read_on = False
         try:
-            while not self._transport.is_closing() and self._read_event():
-                pass
+            for _ in range(_PARTS_AT_A_TIME):
+                if self._transport.is_closing() or not self._read_event():
+                    break
+            else:
+                self._read_on_soon()
         except h11.RemoteProtocolError as error:
             self._refuse_malformed(_explain(error))
         except ServiceError as error:
@@ -300,11 +312,15 @@ class HttpConnection(asyncio.Protocol):
         self._is_head = False
         if self._has_data_ahead():
             self._await_header()
-            self._loop.call_soon(self._read_requests)
+            self._read_on_soon()
         else:
             self._is_between_requests = True
             self._await_client(self._connections.limits.keep_alive_seconds, self._close)
             self._regulate_reading()
+
+    def _read_on_soon(self) -> None:
+        self._will_read_on = True
+        self._loop.call_soon(self._read_requests)
 
     def _describe(self, request: h11.Request) -> Scope:
         """A request as ASGI has it.
@@ -318,7 +334,7 @@ class HttpConnection(asyncio.Protocol):
                 "where the body ends cannot be told: there is a Transfer-Encoding, and with it a Content-Length or "
                 "HTTP/1.0; send a Content-Length alone"
             )
-        path, query = split_target(request.target)
+        path, query = _split_target(request.target)
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -361,10 +377,10 @@ class HttpConnection(asyncio.Protocol):
 
     def _regulate_reading(self) -> None:
         """Reads on but while there is enough to work for; a client that is not read from waits."""
-        exchange = self._exchange
-        has_enough = exchange is not None and (
-            exchange.held_bytes > _BODY_BYTES_HELD or (exchange.body_is_whole and self._has_data_ahead())
-        )
+        has_enough = self._will_read_on
+        if (exchange := self._exchange) is not None:
+            has_enough |= exchange.held_bytes > _BODY_BYTES_HELD
+            has_enough |= exchange.body_is_whole and self._has_data_ahead()
         if self._is_reading == has_enough and not self._transport.is_closing():
             self._is_reading = not has_enough
             (self._transport.pause_reading if has_enough else self._transport.resume_reading)()
@@ -411,7 +427,7 @@ def _keeps_alive(request: h11.Request) -> bool:
     return request.http_version >= b"1.1" and b"close" not in [token.strip().lower() for token in sent.split(b",")]
 
 
-def split_target(target: bytes) -> tuple[str, bytes]:
+def _split_target(target: bytes) -> tuple[str, bytes]:
     """Path, still encoded, and query of what a request line asks for: a path, a whole URL or `*`.
 
     Raises:

@@ -111,13 +111,13 @@ async def _serve_until_told(
         server = await loop.create_server(connections, sock=listener, backlog=_BACKLOG, **tls)
         print(f"listening on {_url(listener, has_tls=certificate is not None)}", flush=True)  # noqa: T201 (see above)
         await told_to_end.wait()
+        server.close()
+        shutdown_time.begin()  # at once, so that the stream ends beside the requests and not after them
+        await connections.stop(shutdown_time.seconds_left)
     finally:
         for each, handler in before.items():
             loop.remove_signal_handler(each)
             signal.signal(each, handler)
-    server.close()
-    shutdown_time.begin()  # at once, so that the stream ends beside the requests and not after them
-    await connections.stop(shutdown_time.seconds_left)
 
 
 def _bind(host: str, port: int) -> socket.socket:

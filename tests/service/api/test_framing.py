@@ -194,6 +194,16 @@ async def test_a_body_that_is_not_chunked_as_it_says_is_refused(body: bytes) -> 
         assert server.asked == []
 
 
+async def test_a_body_in_very_many_chunks_leaves_others_their_turn() -> None:
+    async with serving(Server()) as server:
+        request = b"PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        many = asyncio.create_task(server.send(request + 30_000 * b"1\r\nx\r\n" + b"0\r\n\r\n"))
+        await asyncio.sleep(0.01)
+        assert await server.send(b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n") == [(200, b"1")]
+        assert await many == [(200, b"2")]
+        assert server.asked == [("GET", "/other", b""), ("PUT", "/x", 30_000 * b"x")]
+
+
 async def test_nothing_is_read_after_a_last_request() -> None:
     async with serving(Server(answers=2)) as server:
         closing = put(b"Connection: close\r\n", b"abc")

@@ -1,6 +1,7 @@
 """What the application may do, and what a connection is afterwards: over sockets of this process."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -157,3 +158,24 @@ async def test_a_body_is_asked_for_when_it_is_wanted_and_waits_until_it_is() -> 
             await asyncio.wait_for(writer.drain(), 0.1)  # Nobody reads: what is not taken up stays with the client.
         may_read.set()
         assert (await reader.readuntil(b"done")).startswith(b"HTTP/1.1 200")
+
+
+async def test_a_client_by_ipv4_on_a_socket_of_ipv6_has_an_address_of_ipv4() -> None:
+    seen: list[Scope] = []
+
+    async def note(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope)
+        await answer(scope, receive, send)
+
+    connections = HttpConnections(note, ConnectionLimits(10, 10, 75, 2), Metrics())
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("no sockets for IPv4 and IPv6 here")
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listener:
+        server = await asyncio.get_running_loop().create_server(connections, sock=listener)
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1])
+        writer.write(GET)
+        await reader.readuntil(b"done")
+        writer.close()
+        server.close()
+        await connections.stop(1)
+    assert seen[0]["client"][0] == seen[0]["server"][0] == "127.0.0.1"
