@@ -137,7 +137,7 @@ def nginx(directory: Path, locations: str) -> Iterator[int]:
     )
     configuration = directory / "nginx.conf"
     configuration.write_text(
-        f"daemon off; pid {directory}/pid; error_log {directory}/log; events {{}}\n"
+        f"user root; daemon off; pid {directory}/pid; error_log {directory}/log; events {{}}\n"
         f"http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{port}; {locations} }} }}\n"
     )
     command = [program("nginx"), "-p", str(directory), "-c", str(configuration), "-e", str(directory / "log")]
