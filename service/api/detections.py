@@ -81,7 +81,7 @@ async def put_detection(
 async def post_detection(request: Request, response: Response, components: RunningComponents) -> IngestAnswer:
     """As PUT, with a UUID of version 7 as its ID. The same POST again makes another detection."""
     ingested = await _ingest(components, None, request)
-    response.headers["Location"] = f"/v1/detections/{ingested.metadata.detection_id}"
+    response.headers["Location"] = f"{request.scope['root_path']}/v1/detections/{ingested.metadata.detection_id}"
     return IngestAnswer.of_ingested(ingested.metadata)
 
 

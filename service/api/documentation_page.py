@@ -24,10 +24,11 @@ def render_documentation(document: Mapping[str, Any]) -> str:
         for path, calls in document["paths"].items()
         for method, call in calls.items()
     )
+    prefix = "".join(f" Paths begin with {escape(server['url'])}." for server in document.get("servers", ()))
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body><h1>{title}</h1>'
-        f"<p>{escape(document['info'].get('description', ''))}</p>"
+        f"<p>{escape(document['info'].get('description', ''))}{prefix}</p>"
         f'<p>For programs: <a href="openapi.json">openapi.json</a></p>{calls}</body></html>'
     )
 
