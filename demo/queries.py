@@ -11,6 +11,9 @@ from training.datasets.labelled_crop import LabelledCrop
 
 # Enough that the tables show what the first match was preferred to.
 NUM_MATCHES = 5
+# K of temporal lifting. The paper's 100 are for thousands of detections: here a camera has some 50, so that half of 100
+# pivots would be other people.
+NUM_PIVOTS = 10
 
 
 class Match(BaseModel):
@@ -84,6 +87,7 @@ def _search(client: httpx.Client, crop: LabelledCrop, temporal_lifting: str) -> 
         "exclude_camera_ids": crop.camera_id,
         "temporal_lifting": temporal_lifting,
         "group_by": "track",
+        "num_pivots": str(NUM_PIVOTS),
         "limit": str(NUM_MATCHES),
         "num_correspondences": "0",
     }

@@ -42,6 +42,7 @@ def _render_call(document: Mapping[str, Any], method: str, path: str, call: Mapp
         + _render_scopes(call)
         + _render_table("Fields", ("name", "where", "default", "meaning"), _list_fields(document, call))
         + _render_table("Answers", ("status", "type", "meaning"), _list_answers(call))
+        + _render_table("Members of the answer", ("name", "meaning"), _list_members(document, call))
         + "</section>"
     )
 
@@ -100,3 +101,25 @@ def _kinds(schema: Mapping[str, Any]) -> list[str]:
 def _list_answers(call: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for status, answer in sorted(call["responses"].items()):
         yield status, ", ".join(answer.get("content", {})), answer["description"]
+
+
+def _list_members(document: Mapping[str, Any], call: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The members of what a call answers as JSON where it succeeds, those inside of others by their path."""
+    schemas = [
+        answer["content"]["application/json"]["schema"]
+        for status, answer in sorted(call["responses"].items())
+        if status.startswith("2") and "application/json" in answer.get("content", {})
+    ]
+    if schemas:
+        yield from _walk_members(document, schemas[0], "")
+
+
+def _walk_members(document: Mapping[str, Any], schema: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    for choice in _with_alternatives(schema):
+        if "$ref" in choice:
+            about = document["components"]["schemas"][choice["$ref"].rpartition("/")[2]]
+            for name, member in about.get("properties", {}).items():
+                yield f"{path}{name}", _describe_schema(member)
+                yield from _walk_members(document, member, f"{path}{name}.")
+        elif "items" in choice:
+            yield from _walk_members(document, choice["items"], f"{path.removesuffix('.')}[].")
