@@ -10,6 +10,9 @@ from starlette.types import ASGIApp, Message, Scope
 from service.api.problems import UNEXPECTED_ERROR
 from service.errors import ServiceError
 
+# What is written at a time: with TLS, what was written at once counts as sent, however much of it nobody takes.
+_PART_BYTES = 64 * 2**10
+
 _log = logging.getLogger(__name__)
 
 
@@ -98,6 +101,11 @@ class HttpExchange:
         if message["type"] == "http.response.start":
             self._connection.send_head(message["status"], message.get("headers", ()))
             return
-        self._connection.send_body(message.get("body", b""))
+        body = message.get("body", b"")
+        for begin in range(0, len(body), _PART_BYTES):
+            await self._connection.wait_until_writable()
+            if self._has_ended:
+                return
+            self._connection.send_body(body[begin : begin + _PART_BYTES])
         if not message.get("more_body", False):
             self._connection.end_answer()

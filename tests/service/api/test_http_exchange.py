@@ -2,14 +2,18 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
 from service.api.http_connection import ConnectionLimits, HttpConnections
+from service.api.tls import ServedCertificate
 from service.observability.metrics import Metrics
+from tests.service.made_certificates import write_certificate
 
 pytestmark = pytest.mark.anyio
 
@@ -158,6 +162,34 @@ async def test_a_body_is_asked_for_when_it_is_wanted_and_waits_until_it_is() -> 
             await asyncio.wait_for(writer.drain(), 0.1)  # Nobody reads: what is not taken up stays with the client.
         may_read.set()
         assert (await reader.readuntil(b"done")).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("has_tls", [False, True])
+async def test_a_large_answer_that_nobody_reads_is_cut(has_tls: bool, tmp_path: Path) -> None:
+    async def answer_much(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({**START, "headers": [(b"content-length", b"30000000")]})
+        await send({"type": "http.response.body", "body": 30_000_000 * b"x"})
+
+    served, trusting = None, None
+    if has_tls:
+        files = tmp_path / "certificate.pem", tmp_path / "key.pem"
+        write_certificate(*files, "first")
+        served, trusting = ServedCertificate(*files).context, ssl.create_default_context(cafile=files[0])
+    metrics = Metrics()
+    connections = HttpConnections(answer_much, ConnectionLimits(10, 0.2, 75, 2), metrics)
+    server = await asyncio.get_running_loop().create_server(connections, "127.0.0.1", 0, ssl=served)
+    port = server.sockets[0].getsockname()[1]
+    # Its reader takes so much, and no more until somebody reads from it.
+    _reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
+    writer.write(GET)
+    while not connections.opened:
+        await asyncio.sleep(0.01)
+    (connection,) = connections.opened
+    await asyncio.wait_for(connection.closed, 10)
+    assert b'{reason="answer_not_read"} 1.0' in metrics.exposition()
+    writer.transport.abort()
+    server.close()
+    await connections.stop(1)
 
 
 async def test_a_client_by_ipv4_on_a_socket_of_ipv6_has_an_address_of_ipv4() -> None:
