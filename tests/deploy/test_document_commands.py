@@ -38,7 +38,7 @@ class Shell:
         if "qaconv-service serve" in command:
             self._serve(command)
             return ""
-        script = f"set -e\n{command}\n"
+        script = f"set -ea\n{command}\n"  # what is assigned is there for the next command
         if _EXPORT.match(command):
             script += f"env -0 > {shlex.quote(str(self.folder / '.environment'))}\n"
         done = subprocess.run(
