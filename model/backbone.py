@@ -1,35 +1,52 @@
-"""Residual networks cut off after one of their layers: the first part of the feature extractor."""
-
-import pickle
-from http.client import HTTPException
+"""Networks cut off after one of their layers: the first part of the feature extractor."""
 
 import torch
 import torchvision
 from torch import Tensor, nn
 
 from model.config import BackboneName, BlockNormalisation, FinalLayer
+from model.efficientnet_lite import EfficientNetLite
+from model.imagenet_weights import is_in_torchvision_cache, load_packaged_weights, load_torchvision_weights
 
 _LAYERS = ("layer1", "layer2", "layer3", "layer4")
 # Deep layers tell things apart by what instance normalisation would take away (Pan et al., ECCV 2018, Section 3.2).
 _LAYERS_WITH_INSTANCE_NORM = ("layer1", "layer2", "layer3")
+# How many of MobileNetV2's parts come before the next halving of the map, and the channels that they end in.
+_MOBILENET_PARTS = {"layer2": (7, 32), "layer3": (14, 96), "layer4": (18, 320)}
 
 
-class ImageNetWeightsUnavailable(RuntimeError):  # noqa: N818 (says what is the case)
-    """The ImageNet weights were asked for and this machine cannot download them."""
+def build_backbone(
+    name: BackboneName,
+    final_layer: FinalLayer,
+    block_normalisation: BlockNormalisation = "batch",
+    *,
+    imagenet_weights: bool = False,
+) -> "TruncatedResNet | TruncatedMobileNet | EfficientNetLite":
+    """A network up to `final_layer`, from normalised crops [n, 3, H, W] to [n, out_channels, H/stride, W/stride].
+
+    Args:
+        name: see `ModelConfig`.
+        final_layer: likewise.
+        block_normalisation: likewise.
+        imagenet_weights: start from ImageNet weights: of residual networks torchvision's, downloaded to its cache; of
+            MobileNetV2 the same where they are in the cache, else an installed package's; of EfficientNet-Lite a
+            package's.
+
+    Raises:
+        ImageNetWeightsUnavailable: they cannot be had; says how to get them.
+    """
+    if name.startswith("resnet"):
+        return TruncatedResNet(name, final_layer, block_normalisation, imagenet_weights=imagenet_weights)
+    if name == "mobilenet_v2":
+        return TruncatedMobileNet(final_layer, imagenet_weights=imagenet_weights)
+    network = EfficientNetLite(name, final_layer)
+    if imagenet_weights:
+        load_packaged_weights(network, name)
+    return network
 
 
 class TruncatedResNet(nn.Module):
-    """torchvision's ResNet up to and including `final_layer`, with the same parameter names.
-
-    Args:
-        name: the network.
-        final_layer: the last layer that is kept.
-        block_normalisation: see `ModelConfig`.
-        imagenet_weights: start from torchvision's ImageNet weights, downloaded to its cache.
-
-    Raises:
-        ImageNetWeightsUnavailable: they cannot be downloaded, or the file in the cache is not they.
-    """
+    """torchvision's ResNet up to and including `final_layer`, with the same parameter names; see `build_backbone`."""
 
     def __init__(
         self,
@@ -40,7 +57,9 @@ class TruncatedResNet(nn.Module):
         imagenet_weights: bool = False,
     ) -> None:
         super().__init__()
-        whole = _build_resnet(name, imagenet_weights)
+        whole = torchvision.models.get_model(name, weights=None)
+        if imagenet_weights:
+            load_torchvision_weights(whole, name)
         kept = _LAYERS[: _LAYERS.index(final_layer) + 1]
         for child in ("conv1", "bn1", "relu", "maxpool", *kept):
             self.add_module(child, whole.get_submodule(child))
@@ -56,6 +75,18 @@ class TruncatedResNet(nn.Module):
         for layer in self.children():
             features = layer(features)
         return features
+
+
+class TruncatedMobileNet(nn.Sequential):
+    """torchvision's MobileNetV2 up to the last block of `final_layer`'s stride; see `build_backbone`."""
+
+    def __init__(self, final_layer: FinalLayer, *, imagenet_weights: bool = False) -> None:
+        network = torchvision.models.mobilenet_v2(weights=None)
+        if imagenet_weights:
+            load = load_torchvision_weights if is_in_torchvision_cache("mobilenet_v2") else load_packaged_weights
+            load(network, "mobilenet_v2")
+        num_parts, self.out_channels = _MOBILENET_PARTS[final_layer]
+        super().__init__(*network.features[:num_parts])
 
 
 class InstanceBatchNorm(nn.Module):
@@ -79,18 +110,6 @@ class InstanceBatchNorm(nn.Module):
         """Any [n, channels, h, w] to the same shape."""
         half = self.instance.num_features
         return torch.cat((self.instance(features[:, :half]), self.batch(features[:, half:])), dim=1)
-
-
-def _build_resnet(name: BackboneName, imagenet_weights: bool) -> nn.Module:
-    weights = "IMAGENET1K_V1" if imagenet_weights else None
-    try:
-        network: nn.Module = torchvision.models.get_model(name, weights=weights)
-    except (OSError, HTTPException, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise ImageNetWeightsUnavailable(
-            f"the ImageNet weights of {name} could not be downloaded, or not be read from the cache "
-            f"{torch.hub.get_dir()}/checkpoints ({error}): put torchvision's file there, or train from scratch"
-        ) from error
-    return network
 
 
 def _out_channels(layer: nn.Module) -> int:

@@ -61,7 +61,7 @@ def run_recipe(
         What came of it; None in joined processes but the first.
 
     Raises:
-        ImageNetWeightsUnavailable: the recipe asks for them and they cannot be downloaded.
+        ImageNetWeightsUnavailable: the recipe asks for them and they cannot be had.
         TrainingDiverged: training ran away.
         OSError, ValueError: crops cannot be read, or the recipe does not fit them, the folder or the machine.
     """

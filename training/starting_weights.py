@@ -15,16 +15,19 @@ def starting_model(recipe: Recipe) -> Checkpoint:
 
     Raises:
         CheckpointError: the file is no checkpoint, or a damaged one.
-        ImageNetWeightsUnavailable: they cannot be downloaded.
+        ImageNetWeightsUnavailable: they cannot be had.
         OSError: the file cannot be read.
-        ValueError: the checkpoint is of another architecture than the recipe's, or the recipe freezes the statistics of
-            random weights.
+        ValueError: the checkpoint is of another architecture than the recipe's, or the recipe freezes random weights or
+            their statistics.
     """
     wanted = recipe.model_config
-    if recipe.freezes_statistics and not (recipe.imagenet_weights or recipe.start_from):
+    if (recipe.freezes_statistics or recipe.frozen_parts) and not (recipe.imagenet_weights or recipe.start_from):
+        frozen, setting = (
+            ("statistics", "freezes_statistics=false") if recipe.freezes_statistics else ("parts", "frozen_parts=0")
+        )
         raise ValueError(
-            f"{recipe.name} freezes the statistics that it starts with, and is to start from random weights: give "
-            "--imagenet-weights or --start-from, or --set freezes_statistics=false"
+            f"{recipe.name} freezes the {frozen} that it starts with, and is to start from random weights: give "
+            f"--imagenet-weights or --start-from, or --set {setting}"
         )
     if not recipe.start_from:
         return create_checkpoint(recipe.name, wanted, recipe.imagenet_weights)

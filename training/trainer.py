@@ -116,6 +116,8 @@ def _begin_stage(
     torch.manual_seed(_seed(recipe, _WEIGHTS, 1 + number))
     model = resize_model(model, stage.input_height, stage.input_width)
     model.extractor.to(device).to(memory_format=torch.channels_last).train(not recipe.freezes_statistics)
+    for part in islice(model.extractor.backbone.children(), recipe.frozen_parts):
+        part.requires_grad_(False).eval()
     model.matcher.to(device).train()
     objective = build_objective(recipe.objective, model, num_classes).to(device)
     if compares_pooled_features(recipe.objective):
