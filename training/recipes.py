@@ -111,6 +111,19 @@ def synthetic_efficientnet_lite0() -> Recipe:
     )
 
 
+def efficientnet_lite0() -> Recipe:
+    """A network for your own cameras from ImageNet weights: give it a dataset of at least 16 people.
+
+    The same number of steps for a small dataset and for a large one: set `stages.0.epochs` for more.
+    """
+    return replace(
+        synthetic_efficientnet_lite0(),
+        name="efficientnet_lite0",
+        stages=(Stage(256, 128, 12, GraphSampling(16, 4), WarmupCosine(0.03, 50), 150),),
+        augmentation=Augmentation(covering=STRONG_AUGMENTATION.covering),
+    )
+
+
 def fine_tune() -> Recipe:
     """The shipped checkpoint trained further, at full size and a low rate: give it a dataset."""
     return replace(
@@ -247,6 +260,7 @@ RECIPES: Mapping[str, Callable[[], Recipe]] = {
     for recipe in (
         synthetic_resnet18,
         synthetic_efficientnet_lite0,
+        efficientnet_lite0,
         fine_tune,
         synthetic_class_memory,
         paper_qaconv,

@@ -153,8 +153,15 @@ def _run(recipe: Recipe, num_threads: int, folder: RunFolder | None, show_progre
         on_progress=show_progress,
         on_step=show_step,
         on_validation=_print_validation,
+        on_estimate=_print_estimate,
         folder=folder,
     )
+
+
+def _print_estimate(seconds: float) -> None:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    told = f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else "less than a minute"
+    console.print(f"training will take about {told}, by a few steps of each stage; an evaluation comes after it")
 
 
 def _print_step(report: StepReport) -> None:
