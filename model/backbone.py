@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from model.config import BackboneName, BlockNormalisation, FinalLayer
 from model.efficientnet_lite import EfficientNetLite
-from model.imagenet_weights import is_in_torchvision_cache, load_packaged_weights, load_torchvision_weights
+from model.imagenet_weights import load_packaged_weights, load_torchvision_weights, takes_package
 
 _LAYERS = ("layer1", "layer2", "layer3", "layer4")
 # Deep layers tell things apart by what instance normalisation would take away (Pan et al., ECCV 2018, Section 3.2).
@@ -82,9 +82,10 @@ class TruncatedMobileNet(nn.Sequential):
 
     def __init__(self, final_layer: FinalLayer, *, imagenet_weights: bool = False) -> None:
         network = torchvision.models.mobilenet_v2(weights=None)
-        if imagenet_weights:
-            load = load_torchvision_weights if is_in_torchvision_cache("mobilenet_v2") else load_packaged_weights
-            load(network, "mobilenet_v2")
+        if imagenet_weights and takes_package("mobilenet_v2"):
+            load_packaged_weights(network.features, "mobilenet_v2")
+        elif imagenet_weights:
+            load_torchvision_weights(network, "mobilenet_v2")
         num_parts, self.out_channels = _MOBILENET_PARTS[final_layer]
         super().__init__(*network.features[:num_parts])
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from model.checkpoint import Checkpoint, create_checkpoint, load_checkpoint
+from model.imagenet_weights import weights_origin
 from training.recipe import Recipe
 from training.resizing import resize_model
 
@@ -11,7 +12,8 @@ from training.resizing import resize_model
 def starting_model(recipe: Recipe) -> Checkpoint:
     """The weights a recipe starts from: random ones of PyTorch's generator, ImageNet's, or those of a checkpoint.
 
-    A checkpoint's head is resized to the recipe's input (see `resize_model`), and the model's provenance names it.
+    The model's provenance names what it started from. A checkpoint's head is resized to the recipe's input (see
+    `resize_model`).
 
     Raises:
         CheckpointError: the file is no checkpoint, or a damaged one.
@@ -30,7 +32,9 @@ def starting_model(recipe: Recipe) -> Checkpoint:
             f"--imagenet-weights or --start-from, or --set {setting}"
         )
     if not recipe.start_from:
-        return create_checkpoint(recipe.name, wanted, recipe.imagenet_weights)
+        model = create_checkpoint(recipe.name, wanted, recipe.imagenet_weights)
+        origin = {"started_from": {"name": weights_origin(wanted.backbone)}} if recipe.imagenet_weights else {}
+        return replace(model, provenance=origin)
     found = load_checkpoint(Path(recipe.start_from))
     if replace(found.config, input_height=wanted.input_height, input_width=wanted.input_width) != wanted:
         raise ValueError(

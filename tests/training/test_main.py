@@ -187,4 +187,5 @@ def test_imagenet_weights_in_the_cache_are_trained_from(
     assert result.exit_code == 0, result.output
     trained = load_checkpoint(output)
     assert trained.provenance["recipe"]["imagenet_weights"] is True
+    assert "torchvision's resnet18" in trained.provenance["started_from"]["name"]
     assert float(trained.extractor.state_dict()["backbone.bn1.weight"].mean()) == pytest.approx(3.0, abs=0.5)
