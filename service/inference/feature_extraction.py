@@ -12,7 +12,7 @@ from service.errors import UnusableFeatureMap
 
 FeatureMap = npt.NDArray[np.float16]
 
-# On a CPU the first layers' maps of more crops than these leave its cache: 32 at once take EfficientNet-Lite up to twice as long.
+# On a CPU the first layers' maps of more crops leave its cache: 32 at once take EfficientNet-Lite up to twice as long.
 _CROPS_AT_ONCE_ON_CPU = 4
 
 
