@@ -1,5 +1,7 @@
 """Networks cut off after one of their layers: the first part of the feature extractor."""
 
+from collections.abc import Iterable
+
 import torch
 import torchvision
 from torch import Tensor, nn
@@ -11,6 +13,9 @@ from model.imagenet_weights import load_packaged_weights, load_torchvision_weigh
 _LAYERS = ("layer1", "layer2", "layer3", "layer4")
 # Deep layers tell things apart by what instance normalisation would take away (Pan et al., ECCV 2018, Section 3.2).
 _LAYERS_WITH_INSTANCE_NORM = ("layer1", "layer2", "layer3")
+# The blocks up to a stride of 8: there are three times as many as in a ResNet.
+_STAGES_WITH_INSTANCE_NORM = ("stage1", "stage2", "stage3")
+_MOBILENET_PARTS_WITH_INSTANCE_NORM = range(1, 7)
 # How many of MobileNetV2's parts come before the next halving of the map, and the channels that they end in.
 _MOBILENET_PARTS = {"layer2": (7, 32), "layer3": (14, 96), "layer4": (18, 320)}
 
@@ -38,10 +43,13 @@ def build_backbone(
     if name.startswith("resnet"):
         return TruncatedResNet(name, final_layer, block_normalisation, imagenet_weights=imagenet_weights)
     if name == "mobilenet_v2":
-        return TruncatedMobileNet(final_layer, imagenet_weights=imagenet_weights)
+        return TruncatedMobileNet(final_layer, block_normalisation, imagenet_weights=imagenet_weights)
     network = EfficientNetLite(name, final_layer)
     if imagenet_weights:
         load_packaged_weights(network, name)
+    if block_normalisation == "instance_batch":
+        for stage in _STAGES_WITH_INSTANCE_NORM:
+            _normalise_instances(network.get_submodule(stage).children())
     return network
 
 
@@ -66,8 +74,7 @@ class TruncatedResNet(nn.Module):
         self.out_channels = _out_channels(whole.get_submodule(final_layer))
         if block_normalisation == "instance_batch":
             for layer in set(kept) & set(_LAYERS_WITH_INSTANCE_NORM):
-                for block in self.get_submodule(layer).children():
-                    block.bn1 = InstanceBatchNorm(block.get_submodule("bn1"))
+                _normalise_instances(self.get_submodule(layer).children())
 
     def forward(self, crops: Tensor) -> Tensor:
         """Normalised crops [n, 3, H, W] to [n, out_channels, H/stride, W/stride]."""
@@ -80,7 +87,9 @@ class TruncatedResNet(nn.Module):
 class TruncatedMobileNet(nn.Sequential):
     """torchvision's MobileNetV2 up to the last block of `final_layer`'s stride; see `build_backbone`."""
 
-    def __init__(self, final_layer: FinalLayer, *, imagenet_weights: bool = False) -> None:
+    def __init__(
+        self, final_layer: FinalLayer, block_normalisation: BlockNormalisation, *, imagenet_weights: bool = False
+    ) -> None:
         network = torchvision.models.mobilenet_v2(weights=None)
         if imagenet_weights and takes_package("mobilenet_v2"):
             load_packaged_weights(network.features, "mobilenet_v2")
@@ -88,6 +97,8 @@ class TruncatedMobileNet(nn.Sequential):
             load_torchvision_weights(network, "mobilenet_v2")
         num_parts, self.out_channels = _MOBILENET_PARTS[final_layer]
         super().__init__(*network.features[:num_parts])
+        if block_normalisation == "instance_batch":
+            _normalise_instances(self[part] for part in _MOBILENET_PARTS_WITH_INSTANCE_NORM)
 
 
 class InstanceBatchNorm(nn.Module):
@@ -111,6 +122,14 @@ class InstanceBatchNorm(nn.Module):
         """Any [n, channels, h, w] to the same shape."""
         half = self.instance.num_features
         return torch.cat((self.instance(features[:, :half]), self.batch(features[:, half:])), dim=1)
+
+
+def _normalise_instances(blocks: Iterable[nn.Module]) -> None:
+    """In each block replace the batch normalisation after the first convolution."""
+    for block in blocks:
+        path, replaced = next((path, part) for path, part in block.named_modules() if isinstance(part, nn.BatchNorm2d))
+        parent, _, name = path.rpartition(".")
+        setattr(block.get_submodule(parent), name, InstanceBatchNorm(replaced))
 
 
 def _out_channels(layer: nn.Module) -> int:

@@ -39,9 +39,9 @@ class ModelConfig:
         backbone: the network: torchvision's by its name there, or EfficientNet-Lite.
         final_layer: the network's last layer; what comes after it is cut off. Of a residual network its layer of this
             name, of the others all blocks up to the same stride: 8, 16 or 32.
-        block_normalisation: what follows a residual block's first convolution: batch normalisation, or instance
+        block_normalisation: what follows a block's first convolution: batch normalisation, or instance
             normalisation on half of the channels (IBN-a, Pan et al., ECCV 2018), which takes light and colour cast
-            out of a picture and so generalises better to cameras never seen; residual networks only.
+            out of a picture and so generalises better to cameras never seen.
         channels: d, the channels of the feature map.
         neck_kernel_size: 1 (the paper) or 3 (the authors' later code).
         neck_batch_norm: whether the neck ends in batch normalisation (the authors' later code).
@@ -70,11 +70,6 @@ class ModelConfig:
         for name, allowed in _ALLOWED.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, not one of {', '.join(map(str, allowed))}")
-        if self.block_normalisation != "batch" and not self.backbone.startswith("resnet"):
-            raise ValueError(
-                f"block_normalisation is {self.block_normalisation!r}, which residual networks have: give 'batch' for "
-                f"{self.backbone}"
-            )
         for name in ("input_height", "input_width"):
             size = getattr(self, name)
             if size <= 0 or size % self.stride:

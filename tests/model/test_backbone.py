@@ -88,14 +88,23 @@ def test_half_of_the_channels_forget_light_and_cast() -> None:
     torch.testing.assert_close(norm(features * 3 + 5)[:, :2], result[:, :2], atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize(("name", "final_layer", "blocks"), [("resnet18", "layer3", 6), ("resnet50", "layer4", 13)])
+@pytest.mark.parametrize(
+    ("name", "final_layer", "blocks"),
+    [
+        ("resnet18", "layer3", 6),
+        ("resnet50", "layer4", 13),
+        ("efficientnet_lite0", "layer3", 5),
+        ("mobilenet_v2", "layer3", 6),
+    ],
+)
 def test_instance_normalisation_stands_in_the_shallow_blocks(
     name: BackboneName, final_layer: FinalLayer, blocks: int
 ) -> None:
-    backbone = TruncatedResNet(name, final_layer, "instance_batch")
+    backbone = build_backbone(name, final_layer, "instance_batch").eval()
     placed = [path for path, module in backbone.named_modules() if isinstance(module, InstanceBatchNorm)]
     assert len(placed) == blocks
-    assert all(path.endswith("bn1") and not path.startswith("layer4") for path in placed)
+    assert all(not path.startswith("layer4") for path in placed)
+    assert backbone(torch.zeros(1, 3, 64, 32)).shape[1] == backbone.out_channels
 
 
 @pytest.fixture

@@ -41,10 +41,6 @@ def test_configs_from_before_a_field_keep_their_text() -> None:
         ({"input_width": 0}, "input_width is 0"),
         ({"backbone": "vgg16"}, "backbone is 'vgg16', not one of resnet18"),
         ({"final_layer": "layer1"}, "final_layer is 'layer1'"),
-        (
-            {"backbone": "efficientnet_lite0", "block_normalisation": "instance_batch"},
-            "which residual networks have: give 'batch' for efficientnet_lite0",
-        ),
         ({"block_normalisation": "layer"}, "block_normalisation is 'layer'"),
         ({"interpolation": "nearest"}, "interpolation is 'nearest'"),
         ({"channels": 0}, "channels is 0, not positive"),
