@@ -21,7 +21,7 @@ RUN python -m venv /opt/qaconv
 WORKDIR /source
 
 # Without the sources this installs the pinned dependencies alone, some gigabytes: a layer that a change of code keeps.
-COPY pyproject.toml constraints.txt LICENSE ./
+COPY pyproject.toml constraints.txt LICENSE NOTICE ./
 RUN if [ -n "$TORCH_INDEX" ]; then \
       /opt/qaconv/bin/pip install --constraint constraints.txt --index-url "$TORCH_INDEX" torch torchvision; \
     fi \
@@ -47,7 +47,7 @@ RUN apt-get update \
 
 COPY --from=build /opt/qaconv /opt/qaconv
 COPY deploy/healthcheck.py /opt/qaconv/healthcheck.py
-COPY LICENSE /opt/qaconv/LICENSE
+COPY LICENSE NOTICE /opt/qaconv/
 
 # The service listens on every address of the container, and there are no API keys: whoever publishes the port decides
 # who may ask. The commands above and docker-compose.yml publish it on the host's loopback address alone. There a web

@@ -1,35 +1,60 @@
-"""Residual networks cut off after one of their layers: the first part of the feature extractor."""
+"""Networks cut off after one of their layers: the first part of the feature extractor."""
 
-import pickle
-from http.client import HTTPException
+from collections.abc import Iterable
 
 import torch
 import torchvision
 from torch import Tensor, nn
 
 from model.config import BackboneName, BlockNormalisation, FinalLayer
+from model.efficientnet_lite import EfficientNetLite
+from model.imagenet_weights import load_packaged_weights, load_torchvision_weights, takes_package
 
 _LAYERS = ("layer1", "layer2", "layer3", "layer4")
 # Deep layers tell things apart by what instance normalisation would take away (Pan et al., ECCV 2018, Section 3.2).
 _LAYERS_WITH_INSTANCE_NORM = ("layer1", "layer2", "layer3")
+# The blocks up to a stride of 8: there are three times as many as in a ResNet.
+_STAGES_WITH_INSTANCE_NORM = ("stage1", "stage2", "stage3")
+_MOBILENET_PARTS_WITH_INSTANCE_NORM = range(1, 7)
+# How many of MobileNetV2's parts come before the next halving of the map, and the channels that they end in.
+_MOBILENET_PARTS = {"layer2": (7, 32), "layer3": (14, 96), "layer4": (18, 320)}
 
 
-class ImageNetWeightsUnavailable(RuntimeError):  # noqa: N818 (says what is the case)
-    """The ImageNet weights were asked for and this machine cannot download them."""
+def build_backbone(
+    name: BackboneName,
+    final_layer: FinalLayer,
+    block_normalisation: BlockNormalisation = "batch",
+    *,
+    imagenet_weights: bool = False,
+) -> "TruncatedResNet | TruncatedMobileNet | EfficientNetLite":
+    """A network up to `final_layer`, from normalised crops [n, 3, H, W] to [n, out_channels, H/stride, W/stride].
+
+    Args:
+        name: see `ModelConfig`.
+        final_layer: likewise.
+        block_normalisation: likewise.
+        imagenet_weights: start from ImageNet weights: of residual networks torchvision's, downloaded to its cache; of
+            MobileNetV2 the same where they are in the cache, else an installed package's; of EfficientNet-Lite a
+            package's.
+
+    Raises:
+        ImageNetWeightsUnavailable: they cannot be had; says how to get them.
+    """
+    if name.startswith("resnet"):
+        return TruncatedResNet(name, final_layer, block_normalisation, imagenet_weights=imagenet_weights)
+    if name == "mobilenet_v2":
+        return TruncatedMobileNet(final_layer, block_normalisation, imagenet_weights=imagenet_weights)
+    network = EfficientNetLite(name, final_layer)
+    if imagenet_weights:
+        load_packaged_weights(network, name)
+    if block_normalisation == "instance_batch":
+        for stage in _STAGES_WITH_INSTANCE_NORM:
+            _normalise_instances(network.get_submodule(stage).children())
+    return network
 
 
 class TruncatedResNet(nn.Module):
-    """torchvision's ResNet up to and including `final_layer`, with the same parameter names.
-
-    Args:
-        name: the network.
-        final_layer: the last layer that is kept.
-        block_normalisation: see `ModelConfig`.
-        imagenet_weights: start from torchvision's ImageNet weights, downloaded to its cache.
-
-    Raises:
-        ImageNetWeightsUnavailable: they cannot be downloaded, or the file in the cache is not they.
-    """
+    """torchvision's ResNet up to and including `final_layer`, with the same parameter names; see `build_backbone`."""
 
     def __init__(
         self,
@@ -40,15 +65,16 @@ class TruncatedResNet(nn.Module):
         imagenet_weights: bool = False,
     ) -> None:
         super().__init__()
-        whole = _build_resnet(name, imagenet_weights)
+        whole = torchvision.models.get_model(name, weights=None)
+        if imagenet_weights:
+            load_torchvision_weights(whole, name)
         kept = _LAYERS[: _LAYERS.index(final_layer) + 1]
         for child in ("conv1", "bn1", "relu", "maxpool", *kept):
             self.add_module(child, whole.get_submodule(child))
         self.out_channels = _out_channels(whole.get_submodule(final_layer))
         if block_normalisation == "instance_batch":
             for layer in set(kept) & set(_LAYERS_WITH_INSTANCE_NORM):
-                for block in self.get_submodule(layer).children():
-                    block.bn1 = InstanceBatchNorm(block.get_submodule("bn1"))
+                _normalise_instances(self.get_submodule(layer).children())
 
     def forward(self, crops: Tensor) -> Tensor:
         """Normalised crops [n, 3, H, W] to [n, out_channels, H/stride, W/stride]."""
@@ -56,6 +82,23 @@ class TruncatedResNet(nn.Module):
         for layer in self.children():
             features = layer(features)
         return features
+
+
+class TruncatedMobileNet(nn.Sequential):
+    """torchvision's MobileNetV2 up to the last block of `final_layer`'s stride; see `build_backbone`."""
+
+    def __init__(
+        self, final_layer: FinalLayer, block_normalisation: BlockNormalisation, *, imagenet_weights: bool = False
+    ) -> None:
+        network = torchvision.models.mobilenet_v2(weights=None)
+        if imagenet_weights and takes_package("mobilenet_v2"):
+            load_packaged_weights(network.features, "mobilenet_v2")
+        elif imagenet_weights:
+            load_torchvision_weights(network, "mobilenet_v2")
+        num_parts, self.out_channels = _MOBILENET_PARTS[final_layer]
+        super().__init__(*network.features[:num_parts])
+        if block_normalisation == "instance_batch":
+            _normalise_instances(self[part] for part in _MOBILENET_PARTS_WITH_INSTANCE_NORM)
 
 
 class InstanceBatchNorm(nn.Module):
@@ -81,16 +124,12 @@ class InstanceBatchNorm(nn.Module):
         return torch.cat((self.instance(features[:, :half]), self.batch(features[:, half:])), dim=1)
 
 
-def _build_resnet(name: BackboneName, imagenet_weights: bool) -> nn.Module:
-    weights = "IMAGENET1K_V1" if imagenet_weights else None
-    try:
-        network: nn.Module = torchvision.models.get_model(name, weights=weights)
-    except (OSError, HTTPException, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise ImageNetWeightsUnavailable(
-            f"the ImageNet weights of {name} could not be downloaded, or not be read from the cache "
-            f"{torch.hub.get_dir()}/checkpoints ({error}): put torchvision's file there, or train from scratch"
-        ) from error
-    return network
+def _normalise_instances(blocks: Iterable[nn.Module]) -> None:
+    """In each block replace the batch normalisation after the first convolution."""
+    for block in blocks:
+        path, replaced = next((path, part) for path, part in block.named_modules() if isinstance(part, nn.BatchNorm2d))
+        parent, _, name = path.rpartition(".")
+        setattr(block.get_submodule(parent), name, InstanceBatchNorm(replaced))
 
 
 def _out_channels(layer: nn.Module) -> int:

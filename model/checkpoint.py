@@ -58,7 +58,7 @@ def create_checkpoint(name: str, config: ModelConfig, imagenet_weights: bool = F
     """A model as training begins: with random weights, or with a backbone trained on ImageNet.
 
     Raises:
-        ImageNetWeightsUnavailable: they were asked for and cannot be downloaded.
+        ImageNetWeightsUnavailable: they were asked for and cannot be had.
     """
     extractor = FeatureExtractor(config, imagenet_weights=imagenet_weights)
     return Checkpoint(name, config, extractor.eval(), QueryAdaptiveConvolution(config).eval())

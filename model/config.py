@@ -5,7 +5,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
 
-BackboneName = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+BackboneName = Literal[
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+    "mobilenet_v2",
+]
 FinalLayer = Literal["layer2", "layer3", "layer4"]
 Interpolation = Literal["bilinear", "bicubic"]
 BlockNormalisation = Literal["batch", "instance_batch"]
@@ -26,9 +36,10 @@ class ModelConfig:
         interpolation: how a crop is resized.
         input_mean: subtracted from each of the channels R, G, B, whose values are in [0, 1].
         input_std: by which each channel is then divided.
-        backbone: torchvision's name of the residual network.
-        final_layer: the network's last layer; what comes after it is cut off.
-        block_normalisation: what follows a residual block's first convolution: batch normalisation, or instance
+        backbone: the network: torchvision's by its name there, or EfficientNet-Lite.
+        final_layer: the network's last layer; what comes after it is cut off. Of a residual network its layer of this
+            name, of the others all blocks up to the same stride: 8, 16 or 32.
+        block_normalisation: what follows a block's first convolution: batch normalisation, or instance
             normalisation on half of the channels (IBN-a, Pan et al., ECCV 2018), which takes light and colour cast
             out of a picture and so generalises better to cameras never seen.
         channels: d, the channels of the feature map.

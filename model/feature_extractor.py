@@ -5,7 +5,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.backbone import TruncatedResNet
+from model.backbone import build_backbone
 from model.config import ModelConfig
 from model.preprocessing import normalise_crops
 
@@ -19,7 +19,7 @@ class FeatureExtractor(nn.Module):
     def __init__(self, config: ModelConfig, *, imagenet_weights: bool = False) -> None:
         super().__init__()
         self.config = config
-        self.backbone = TruncatedResNet(
+        self.backbone = build_backbone(
             config.backbone, config.final_layer, config.block_normalisation, imagenet_weights=imagenet_weights
         )
         self.neck = _build_neck(config, self.backbone.out_channels)

@@ -54,13 +54,14 @@ def score_crops(
 
 @contextmanager
 def in_inference(model: Checkpoint) -> Iterator[None]:
-    """A model's extractor in inference mode while the context lasts, then in the mode it was in."""
-    was_training = model.extractor.training
+    """A model's extractor in inference mode while the context lasts, then each part in the mode it was in."""
+    in_training = [module for module in model.extractor.modules() if module.training]
     model.extractor.eval()
     try:
         yield
     finally:
-        model.extractor.train(was_training)
+        for module in in_training:
+            module.training = True
 
 
 def _extract_maps(model: Checkpoint, crops: Tensor, device: torch.device) -> Tensor:

@@ -51,12 +51,15 @@ class Recipe:
         source: what is trained on.
         validation: a synthetic network that is never trained on.
         stages: one after the other, on the same weights.
-        imagenet_weights: start with torchvision's backbone trained on ImageNet, as the paper does.
+        imagenet_weights: start with a backbone trained on ImageNet, as the paper does; see `build_backbone`.
         start_from: a checkpoint's file, whose weights training starts with: of the same architecture, whatever its
             input size. Neither given: from random weights.
         freezes_statistics: the network's batch normalisations keep the means and variances that they began with and
             learn their weights alone, as in the authors' code of 2022. Those of the matching head still follow its
             batches. Not with a backbone of random weights, whose first statistics fit nothing.
+        frozen_parts: so many of the backbone's first children (of EfficientNet-Lite its stem, then its stages) keep the
+            weights and statistics that they began with. They know photographs, which drawings do not teach, and having
+            the largest maps they cost the most to train. Not of a backbone of random weights.
         contrastive: an auxiliary loss.
         seed: of weights, batches and augmentation.
     """
@@ -75,10 +78,11 @@ class Recipe:
     imagenet_weights: bool = False
     start_from: str = ""
     freezes_statistics: bool = False
+    frozen_parts: int = 0
     seed: int = 1
 
     def __post_init__(self) -> None:
-        check_range(self, "seed", least=0)
+        check_range(self, "seed", "frozen_parts", least=0)
         if self.imagenet_weights and self.start_from:
             raise ValueError(f"imagenet_weights, and start_from {self.start_from}: give one of them")
         last = self.stages[-1]

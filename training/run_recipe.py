@@ -1,7 +1,7 @@
 """A whole training run: get crops, train, evaluate on people never seen, and say how the checkpoint came about."""
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 
@@ -12,6 +12,7 @@ from model.checkpoint import Checkpoint
 from model.temporal_lifting import LiftingParameters
 from training.datasets.crop_pixels import read_crop_pixels
 from training.distributed import process_number
+from training.duration import estimate_seconds
 from training.evaluate import EvaluationReport, EvaluationSettings, evaluate
 from training.objectives.build_objective import compares_pooled_features
 from training.precision import choose_device
@@ -25,6 +26,8 @@ from training.sources.training_crops import TrainingCrops
 from training.starting_weights import starting_model
 from training.synthetic.crop import render_fresh_crop
 from training.trainer import OnStep, train
+
+OnEstimate = Callable[[float], None]
 
 # Validation crops are kept at this size, which is between those of the usual stages.
 _VALIDATION_SIZE = (256, 128)
@@ -45,6 +48,7 @@ def run_recipe(
     on_progress: OnProgress,
     on_step: OnStep,
     on_validation: OnValidation,
+    on_estimate: OnEstimate = lambda seconds: None,
     folder: RunFolder | None = None,
 ) -> FinishedRun | None:
     """Run a recipe from its seed, or from where it was stopped, to a checkpoint ready to be saved.
@@ -55,21 +59,28 @@ def run_recipe(
         on_progress: called with what is being done, how much of it is done, and of how much.
         on_step: called after every step.
         on_validation: called after every epoch.
+        on_estimate: called before a new run's first step with about how many seconds its training will take, the last
+            evaluation not included; not where a run goes on.
         folder: where state, checkpoints and TensorBoard's log are kept; None for nowhere.
 
     Returns:
         What came of it; None in joined processes but the first.
 
     Raises:
-        ImageNetWeightsUnavailable: the recipe asks for them and they cannot be downloaded.
+        ImageNetWeightsUnavailable: the recipe asks for them and they cannot be had.
         TrainingDiverged: training ran away.
         OSError, ValueError: crops cannot be read, or the recipe does not fit them, the folder or the machine.
     """
-    if folder is None or not folder.state_path.exists():
+    is_new = folder is None or not folder.state_path.exists()
+    if is_new:
         # Fails now and not after minutes of drawing where ImageNet's weights, or a checkpoint's, are not to be had.
         starting_model(recipe)
     with open_source(recipe, num_processes, on_progress) as crops:
         validation = read_crop_pixels(build_network(recipe.validation), *_VALIDATION_SIZE, num_processes)
+        if is_new:
+            seconds = estimate_seconds(recipe, crops, validation)
+            if process_number() == 0:
+                on_estimate(seconds)
         with closing(RunObserver(recipe, validation, folder, on_step, on_validation)) as observer:
             state_path = folder.state_path if folder is not None else None
             model = train(recipe, crops, observer.observe_step, observer.observe_epoch, state_path)

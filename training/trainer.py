@@ -72,8 +72,8 @@ def train(
         state_path: where the state is kept; if the file is there, training goes on from it.
 
     Returns:
-        The model in inference mode on the CPU. Its provenance says what it started from, if from a checkpoint, and
-        `training_seconds`, validation included: of a run that was stopped, also those before its last kept epoch.
+        The model in inference mode on the CPU. Its provenance says what it started from, unless from random weights,
+        and `training_seconds`, validation included: of a run that was stopped, also those before its last kept epoch.
 
     Raises:
         CheckpointError, ImageNetWeightsUnavailable, OSError: the weights that the recipe starts with are not to be had.
@@ -116,6 +116,8 @@ def _begin_stage(
     torch.manual_seed(_seed(recipe, _WEIGHTS, 1 + number))
     model = resize_model(model, stage.input_height, stage.input_width)
     model.extractor.to(device).to(memory_format=torch.channels_last).train(not recipe.freezes_statistics)
+    for part in islice(model.extractor.backbone.children(), recipe.frozen_parts):
+        part.requires_grad_(False).eval()
     model.matcher.to(device).train()
     objective = build_objective(recipe.objective, model, num_classes).to(device)
     if compares_pooled_features(recipe.objective):

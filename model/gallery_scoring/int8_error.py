@@ -12,7 +12,7 @@ and maxima differ by no more than the largest difference of what they are taken 
     + Σ_i |w_g,i| (max_j ‖q_j − q̂_j‖·‖g_i‖ + max_j ‖q̂_j‖·‖g_i − ĝ_i‖),
 
 four products of a number of the query's and a number of the detection's. Two more allow for what float32 rounds. On
-maps of the shipped checkpoint the bound is 0.77 of the logits' spread over a gallery, and the largest error among
+maps of the ResNet-18 checkpoint the bound is 0.77 of the logits' spread over a gallery, and the largest error among
 384,000 pairs was 3 % of it: the errors of many locations nearly cancel, which nothing guarantees.
 """
 

@@ -4,7 +4,7 @@ A scale for each location would lower the error by a third, but then similaritie
 maxima are taken: three more operations on each where there are two, and AMX waits for those already. The scores are for
 finding the best candidates, whose exact scores are computed afterwards. Measured, the root of the mean square of the
 logits' errors beside float64, in percent of their spread over the gallery, with a scale for each map, one for each
-location, and with bfloat16: 0.29, 0.19, 0.07 for 192 drawn crops and the shipped checkpoint; 0.13, 0.09, 0.03 for the
+location, and with bfloat16: 0.29, 0.19, 0.07 for 192 drawn crops and the ResNet-18 checkpoint; 0.13, 0.09, 0.03 for the
 maps of a crowd (tests/reference/crowd_maps.py). The first ten were those of float64 every time there, and for 38 of 40
 queries against 360 drawn crops (benchmarks/results).
 

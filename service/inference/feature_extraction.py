@@ -12,6 +12,9 @@ from service.errors import UnusableFeatureMap
 
 FeatureMap = npt.NDArray[np.float16]
 
+# On a CPU the first layers' maps of more crops leave its cache: 32 at once take EfficientNet-Lite up to twice as long.
+_CROPS_AT_ONCE_ON_CPU = 4
+
 
 class FeatureExtraction:
     """The feature extractor on its device, in float32.
@@ -35,7 +38,8 @@ class FeatureExtraction:
         """
         with torch.inference_mode():
             batch = torch.stack(crops).to(self._device, memory_format=torch.channels_last)
-            maps = self._extractor(batch).to(torch.float16).cpu().contiguous()
+            parts = batch.split(_CROPS_AT_ONCE_ON_CPU if self._device.type == "cpu" else len(batch))
+            maps = torch.cat([self._extractor(part) for part in parts]).to(torch.float16).cpu().contiguous()
             if not maps.isfinite().all():
                 raise UnusableFeatureMap(
                     "the model's feature map of a crop has values that are infinite or no numbers: serve another "

@@ -25,7 +25,7 @@ def sources(tmp_path: Path) -> Path:
     """What the build reads, where it may write."""
     copy = tmp_path / "sources"
     shutil.copytree(ROOT / "model/gallery_scoring/native", copy / LIBRARY.parent, ignore=shutil.ignore_patterns("*.so"))
-    for name in ("setup.py", "pyproject.toml", "LICENSE"):
+    for name in ("setup.py", "pyproject.toml", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, copy)
     return copy
 

@@ -1,4 +1,4 @@
-"""Truncated residual networks, and ImageNet weights that cannot be had."""
+"""Truncated networks, and torchvision's ImageNet weights, that can and cannot be had."""
 
 import time
 from pathlib import Path
@@ -7,8 +7,9 @@ import pytest
 import torch
 import torchvision
 
-from model.backbone import ImageNetWeightsUnavailable, InstanceBatchNorm, TruncatedResNet
+from model.backbone import InstanceBatchNorm, TruncatedResNet, build_backbone
 from model.config import STRIDE_OF_LAYER, BackboneName, FinalLayer
+from model.imagenet_weights import ImageNetWeightsUnavailable
 
 RESNET18_FILE = "resnet18-f37072fd.pth"
 
@@ -23,11 +24,19 @@ RESNET18_FILE = "resnet18-f37072fd.pth"
         ("resnet50", "layer2", 512),
         ("resnet50", "layer3", 1024),
         ("resnet50", "layer4", 2048),
+        ("efficientnet_lite0", "layer2", 40),
+        ("efficientnet_lite0", "layer3", 112),
+        ("efficientnet_lite0", "layer4", 320),
+        ("efficientnet_lite1", "layer3", 112),
+        ("efficientnet_lite2", "layer3", 120),
+        ("mobilenet_v2", "layer2", 32),
+        ("mobilenet_v2", "layer3", 96),
+        ("mobilenet_v2", "layer4", 320),
     ],
 )
 @torch.no_grad()
 def test_output_has_the_layer_s_channels_and_stride(name: BackboneName, final_layer: FinalLayer, channels: int) -> None:
-    backbone = TruncatedResNet(name, final_layer).eval()
+    backbone = build_backbone(name, final_layer).eval()
     stride = STRIDE_OF_LAYER[final_layer]
     features = backbone(torch.zeros(1, 3, 64, 32))
     assert features.shape == (1, channels, 64 // stride, 32 // stride)
@@ -37,6 +46,19 @@ def test_output_has_the_layer_s_channels_and_stride(name: BackboneName, final_la
 @pytest.mark.parametrize("name", ["resnet101", "resnet152"])
 def test_the_large_networks_can_be_built(name: BackboneName) -> None:
     assert TruncatedResNet(name, "layer3").out_channels == 1024
+
+
+@pytest.mark.parametrize(("final_layer", "parts"), [("layer2", 7), ("layer3", 14), ("layer4", 18)])
+@torch.no_grad()
+def test_mobilenet_is_torchvision_s_up_to_the_last_block_of_a_stride(final_layer: FinalLayer, parts: int) -> None:
+    whole = torchvision.models.mobilenet_v2(weights=None).eval()
+    backbone = build_backbone("mobilenet_v2", final_layer).eval()
+    state = whole.features[:parts].state_dict()
+    backbone.load_state_dict(state)
+    crops = torch.rand(2, 3, 64, 32, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(backbone(crops), whole.features[:parts](crops))
+    next_part = whole.features[parts](backbone(crops))
+    assert final_layer == "layer4" or next_part.shape[2] == backbone(crops).shape[2] // 2
 
 
 @torch.no_grad()
@@ -66,14 +88,23 @@ def test_half_of_the_channels_forget_light_and_cast() -> None:
     torch.testing.assert_close(norm(features * 3 + 5)[:, :2], result[:, :2], atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize(("name", "final_layer", "blocks"), [("resnet18", "layer3", 6), ("resnet50", "layer4", 13)])
+@pytest.mark.parametrize(
+    ("name", "final_layer", "blocks"),
+    [
+        ("resnet18", "layer3", 6),
+        ("resnet50", "layer4", 13),
+        ("efficientnet_lite0", "layer3", 5),
+        ("mobilenet_v2", "layer3", 6),
+    ],
+)
 def test_instance_normalisation_stands_in_the_shallow_blocks(
     name: BackboneName, final_layer: FinalLayer, blocks: int
 ) -> None:
-    backbone = TruncatedResNet(name, final_layer, "instance_batch")
+    backbone = build_backbone(name, final_layer, "instance_batch").eval()
     placed = [path for path, module in backbone.named_modules() if isinstance(module, InstanceBatchNorm)]
     assert len(placed) == blocks
-    assert all(path.endswith("bn1") and not path.startswith("layer4") for path in placed)
+    assert all(not path.startswith("layer4") for path in placed)
+    assert backbone(torch.zeros(1, 3, 64, 32)).shape[1] == backbone.out_channels
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ def test_train_then_evaluate(runner: CliRunner, tmp_path: Path) -> None:
     checkpoint, folder = tmp_path / "tiny.safetensors", tmp_path / "crops"
     trained = runner.invoke(app, ["train", "tiny", "--output", str(checkpoint), "--threads", "1"])
     assert trained.exit_code == 0, trained.output
+    assert trained.stdout.index("training will take about") < trained.stdout.index("epochs over")
     runner.invoke(app, ["synthesise", str(folder), "--people", "5", "--cameras", "2", "--seed", "3"])
     evaluated = runner.invoke(app, ["evaluate", "--checkpoint", str(checkpoint), "--folder", str(folder), "--json"])
     assert evaluated.exit_code == 0, evaluated.output
@@ -75,6 +76,7 @@ def test_a_folder_keeps_a_run_which_the_same_command_finishes(runner: CliRunner,
     again = runner.invoke(app, command)
     assert again.exit_code == 0, again.output
     assert "epochs over" not in again.output  # nothing was left to do
+    assert "training will take" not in again.output
     assert load_checkpoint(folder / "last.safetensors").fingerprint == finished.fingerprint
     other = runner.invoke(app, [*command, "--set", "seed=2"])
     assert other.exit_code == 1
@@ -113,6 +115,13 @@ def test_the_fields_of_a_recipe_are_listed_as_they_are_set(runner: CliRunner) ->
     again = runner.invoke(app, ["train", "tiny", "--list-fields", *(f"--set={line}" for line in lines)])
     assert again.stdout == listed.stdout
     assert "--output says where" in runner.invoke(app, ["train", "tiny"]).stderr
+
+
+def test_a_checkpoint_to_start_from_takes_the_place_of_a_recipes_imagenet_weights(runner: CliRunner) -> None:
+    command = ["train", "efficientnet_lite0", "--list-fields"]
+    assert "imagenet_weights=true" in runner.invoke(app, command).stdout.splitlines()
+    started = runner.invoke(app, [*command, "--start-from", "mine.safetensors"]).stdout.splitlines()
+    assert {"imagenet_weights=false", "start_from=mine.safetensors"} <= {*started}
 
 
 def test_a_start_that_is_not_there_is_told_before_the_work(runner: CliRunner, tmp_path: Path) -> None:
@@ -178,4 +187,5 @@ def test_imagenet_weights_in_the_cache_are_trained_from(
     assert result.exit_code == 0, result.output
     trained = load_checkpoint(output)
     assert trained.provenance["recipe"]["imagenet_weights"] is True
+    assert "torchvision's resnet18" in trained.provenance["started_from"]["name"]
     assert float(trained.extractor.state_dict()["backbone.bn1.weight"].mean()) == pytest.approx(3.0, abs=0.5)

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -30,10 +31,13 @@ def test_crops_of_a_dataset_are_kept_at_the_models_size_or_at_what_is_set(
         assert crops.read(torch.arange(4)).shape == (4, 3, height, width)
 
 
-def test_frozen_statistics_of_random_weights_are_refused_before_the_work() -> None:
-    recipe = replace(tiny(), freezes_statistics=True)
+@pytest.mark.parametrize("frozen", [{"freezes_statistics": True}, {"frozen_parts": 1}])
+def test_random_weights_or_their_statistics_are_not_frozen_and_this_is_told_before_the_work(
+    frozen: dict[str, Any],
+) -> None:
+    recipe = replace(tiny(), **frozen)
     nothing = dict.fromkeys(("on_progress", "on_step", "on_validation"), lambda *_: None)
     with pytest.raises(
-        ValueError, match=r"tiny freezes .* and is to start from random weights: give --imagenet-weights"
+        ValueError, match=rf"tiny freezes .* and is to start from random weights: .* or --set {next(iter(frozen))}="
     ):
         run_recipe(recipe, 1, **nothing)

@@ -252,6 +252,28 @@ def test_frozen_statistics_stay_and_weights_are_trained(monkeypatch: pytest.Monk
         assert torch.equal(value, ended[name]) == is_statistic, name
 
 
+def test_frozen_parts_stay_as_they_began_through_stages_and_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    began: dict[str, Tensor] = {}
+
+    def create(name: str, config: ModelConfig, imagenet_weights: bool) -> Checkpoint:
+        model = create_checkpoint(name, config)
+        began.update({key: value.clone() for key, value in model.extractor.state_dict().items()})
+        return model
+
+    monkeypatch.setattr("training.starting_weights.create_checkpoint", create)
+    # Graphs of people run the network in inference mode between steps.
+    recipe = small_recipe(sampling=GraphSampling(4, 2, batches_per_graph=1), epochs=1, steps=2)
+    recipe = replace(
+        recipe,
+        model_config=replace(recipe.model_config, backbone="efficientnet_lite0"),
+        imagenet_weights=True,
+        frozen_parts=2,
+    )
+    ended = train(recipe, small_crops()).extractor.state_dict()
+    changed = {name.split(".")[1] for name, value in began.items() if not torch.equal(value, ended[name])}
+    assert changed == {"stage2", "stage3", "convolution", "batch_norm"}
+
+
 def test_precisions_that_a_device_does_not_have_are_refused() -> None:
     with pytest.raises(ValueError, match="'float16', which trains on CUDA only"):
         train(replace(small_recipe(), precision="float16", device="cpu"), small_crops())

@@ -10,8 +10,8 @@ import torch
 import typer
 from rich.console import Console
 
-from model.backbone import ImageNetWeightsUnavailable
 from model.checkpoint import save_checkpoint
+from model.imagenet_weights import ImageNetWeightsUnavailable
 from model.retrieval_metrics import RetrievalMetrics
 from training.command_line.command_error import check_output, failure
 from training.datasets.benchmarks import DATASETS
@@ -70,7 +70,7 @@ def train(
         int, typer.Option(help="CPU threads; 0 for the cores, divided among the processes of torchrun.", min=0)
     ] = 0,
     imagenet_weights: Annotated[
-        bool, typer.Option("--imagenet-weights", help="Start from torchvision's ImageNet weights, downloaded once.")
+        bool, typer.Option("--imagenet-weights", help="Start from ImageNet weights: torchvision's, or a package's.")
     ] = False,
     start_from: Annotated[
         Path | None,
@@ -122,7 +122,10 @@ def _build_recipe(
         raise typer.BadParameter(f"{name!r} is no recipe: give one of {', '.join(RECIPES)}")
     if (dataset is None) != (folder is None):
         raise typer.BadParameter("--dataset says what is in --folder: give both, or neither to train on drawn people")
-    recipe = replace(RECIPES[name](), imagenet_weights=imagenet_weights)
+    recipe = RECIPES[name]()
+    # A recipe may ask for them by itself; a checkpoint to start from takes their place.
+    starts_from_file = any(setting.startswith("start_from=") for setting in settings)
+    recipe = replace(recipe, imagenet_weights=imagenet_weights or (recipe.imagenet_weights and not starts_from_file))
     try:
         if dataset is not None:
             recipe = replace(recipe, source=NamedDataset(dataset, str(folder)))
@@ -150,8 +153,15 @@ def _run(recipe: Recipe, num_threads: int, folder: RunFolder | None, show_progre
         on_progress=show_progress,
         on_step=show_step,
         on_validation=_print_validation,
+        on_estimate=_print_estimate,
         folder=folder,
     )
+
+
+def _print_estimate(seconds: float) -> None:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    told = f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else "less than a minute"
+    console.print(f"training will take about {told}, by a few steps of each stage; an evaluation comes after it")
 
 
 def _print_step(report: StepReport) -> None:

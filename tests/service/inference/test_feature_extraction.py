@@ -17,7 +17,7 @@ CONFIG = ModelConfig(64, 32, backbone="resnet18", final_layer="layer2", channels
 def test_maps_are_the_extractors_rounded_to_float16_and_do_not_depend_on_the_batch() -> None:
     checkpoint = create_checkpoint("tiny", CONFIG)
     extraction = FeatureExtraction(checkpoint.extractor, torch.device("cpu"))
-    crops = [preprocess_crop(draw_crop(seed), CONFIG) for seed in range(5)]
+    crops = [preprocess_crop(draw_crop(seed), CONFIG) for seed in range(11)]  # more than at once
     maps = extraction.extract(crops)
     with torch.inference_mode():
         expected = checkpoint.extractor(torch.stack(crops)).numpy()
