@@ -57,10 +57,7 @@ environment: $(INSTALLED)
 # that is out of date, bring the environment up to date; should that be interrupted, the stamp is gone already.
 $(INSTALLED): pyproject.toml constraints.txt setup.py $(wildcard model/gallery_scoring/native/*.cpp model/gallery_scoring/native/*.h) model/gallery_scoring/native/compile_library.py
 	@if [ -e $@ ]; then rm -f $@; else $(CREATE_ENVIRONMENT); fi
-	if [ -n "$(TORCH_INDEX)" ]; then \
-	  $(VENV)/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt \
-	    --index-url "$(TORCH_INDEX)" torch torchvision; \
-	fi
+	$(if $(TORCH_INDEX),$(VENV)/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt --index-url '$(TORCH_INDEX)' torch torchvision)
 	$(VENV)/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev,training]'
 	@touch $@
 
