@@ -11,6 +11,7 @@
     ├── DetectionNotFound      404
     ├── ReceiptNotFound        404   no such receipt of an erasure, or forgotten
     ├── OtherModel             409   the stored feature map is of another model
+    ├── OtherTime              409   the service's clock says another time than the request
     ├── LimitExceeded          413   body, pixels or batch over a limit
     ├── UnsupportedImage       415   another kind of image
     ├── UnsupportedBody        415   another kind of body
@@ -91,6 +92,10 @@ class ReceiptNotFound(ServiceError):
 
 class OtherModel(ServiceError):
     status, slug, title = 409, "other-model", "The stored feature map is of another model"
+
+
+class OtherTime(ServiceError):
+    status, slug, title = 409, "other-time", "The service's clock says another time"
 
 
 class LimitExceeded(ServiceError):

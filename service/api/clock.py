@@ -14,7 +14,7 @@ from service.api.required_scope import requires
 from service.api.validation import invalid_fields, validate_fields
 from service.audit.on_record import confirm_clock_on_record
 from service.clock import system_clock
-from service.errors import FieldError
+from service.errors import FieldError, OtherTime
 from service.rfc_3339 import format_moment
 
 router = APIRouter(
@@ -45,7 +45,7 @@ async def get_clock(components: RunningComponents) -> ClockAnswer:
     "/clock:confirm",
     summary="Confirm the service's clock",
     response_description="It is believed from now on.",
-    responses=declare_problems(*FORM_ERRORS),
+    responses=declare_problems(*FORM_ERRORS, OtherTime),
     openapi_extra={
         "requestBody": {
             "required": True,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from service.clock import Clock, system_clock
-from service.errors import FieldError, InvalidField
+from service.errors import OtherTime
 from service.records import MICROSECONDS_PER_SECOND
 from service.rfc_3339 import format_moment
 from service.storage.audit.audit_reading import find_newest
@@ -114,16 +114,15 @@ class ClockCheck:
             The clock's time, in the same unit.
 
         Raises:
-            InvalidField: the clock is another time's; nothing has changed.
+            OtherTime: the clock says another; nothing has changed.
         """
         with self._lock:
             now_us = self._clock()
             if abs(now_us - time_us) > TOLERANCE_SECONDS * MICROSECONDS_PER_SECOND:
-                message = (
-                    f"is {format_moment(time_us)}, and the service's clock says {format_moment(now_us)}, more than "
-                    f"{TOLERANCE_SECONDS} s apart: set the clock of the machine that the service runs on"
+                raise OtherTime(
+                    f"the time is {format_moment(time_us)} and the service's clock says {format_moment(now_us)}, more "
+                    f"than {TOLERANCE_SECONDS} s apart: set the clock of the machine that the service runs on"
                 )
-                raise InvalidField(f"time {message}", (FieldError("time", message),))
             self._noted_us = None
             self._believe(now_us, self._read_uptime())
             return now_us

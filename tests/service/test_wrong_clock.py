@@ -85,7 +85,7 @@ async def test_a_start_with_a_wrong_clock_deletes_nothing_until_it_is_confirmed(
         assert "qaconv-service clock confirm" in warning
         assert (await running.client.get("/v1/clock")).json()["doubt"] == warning
         wrong = await running.client.post("/v1/clock:confirm", json={"time": time.time()})
-        assert (wrong.status_code, "set the clock" in wrong.json()["detail"]) == (422, True)
+        assert (wrong.status_code, "set the clock" in wrong.json()["detail"]) == (409, True)
         assert running.components.store.count() == 1
         confirmed = await running.client.post("/v1/clock:confirm", json={"time": time.time_ns() / 1e9})
         assert (confirmed.status_code, confirmed.json()["doubt"]) == (200, None)

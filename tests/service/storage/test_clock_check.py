@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import InvalidField
+from service.errors import OtherTime
 from service.storage.clock_check import ClockCheck
 from tests.service.storage.audit_writing import HeldClock, write_record
 
@@ -121,7 +121,7 @@ def test_somebody_vouches_for_the_clock(machine: Machine, days: float) -> None:
     machine.start()
     machine.clock.pass_days(days)
     check = machine.start()
-    with pytest.raises(InvalidField, match="set the clock of the machine"):
+    with pytest.raises(OtherTime, match="set the clock of the machine"):
         check.confirm(machine.clock.now_us + 601_000_000)
     assert check.read() is None
     assert check.confirm(machine.clock.now_us - 599_000_000) == machine.clock.now_us
