@@ -8,6 +8,9 @@
 
 FROM python:3.12-slim AS build
 
+# Another package index for PyTorch, such as that of its CPU builds, which take 5 GB less:
+# docker build --build-arg TORCH_INDEX=https://…
+ARG TORCH_INDEX=
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1
 # For the native scorer, which needs no compiler where it runs.
@@ -19,7 +22,10 @@ WORKDIR /source
 
 # Without the sources this installs the pinned dependencies alone, some gigabytes: a layer that a change of code keeps.
 COPY pyproject.toml constraints.txt LICENSE NOTICE ./
-RUN /opt/qaconv/bin/pip install --constraint constraints.txt .
+RUN if [ -n "$TORCH_INDEX" ]; then \
+      /opt/qaconv/bin/pip install --constraint constraints.txt --index-url "$TORCH_INDEX" torch torchvision; \
+    fi \
+    && /opt/qaconv/bin/pip install --constraint constraints.txt .
 
 COPY setup.py ./
 COPY model ./model

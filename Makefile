@@ -2,6 +2,7 @@
 #
 #   make demo PYTHON=/path/to/python3.12    another Python than the first suitable one
 #   make test VENV=/tmp/environment         another place than .venv
+#   make test TORCH_INDEX=https://…         another package index for PyTorch, such as that of its CPU builds
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench soak check environment clean
@@ -11,6 +12,8 @@
 VENV ?= .venv
 # 3.11 and 3.12 come first: for them the package that carries the embedded Redis has wheels (Linux on x86-64).
 PYTHON ?= python3.12 python3.11 python3 python3.13 python3.14
+# From where PyTorch is taken; empty: from where everything is.
+TORCH_INDEX ?=
 # Written last, so that it is there only when the whole environment is.
 INSTALLED := $(VENV)/.installed
 # Written first, so that an environment that make began is told from one that somebody else made.
@@ -54,6 +57,7 @@ environment: $(INSTALLED)
 # that is out of date, bring the environment up to date; should that be interrupted, the stamp is gone already.
 $(INSTALLED): pyproject.toml constraints.txt setup.py $(wildcard model/gallery_scoring/native/*.cpp model/gallery_scoring/native/*.h) model/gallery_scoring/native/compile_library.py
 	@if [ -e $@ ]; then rm -f $@; else $(CREATE_ENVIRONMENT); fi
+	$(if $(TORCH_INDEX),$(VENV)/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt --index-url '$(TORCH_INDEX)' torch torchvision)
 	$(VENV)/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev,training]'
 	@touch $@
 
@@ -75,7 +79,7 @@ if [ -e $(VENV) ] && [ ! -e $(BEGUN) ]; then \
     echo "make: none of these is Python 3.11 or later: $(PYTHON). Install one, or say make PYTHON=/path/to/python" >&2; \
     exit 1; \
   fi; \
-  echo "Making the environment in $(VENV) with $$("$$chosen" --version), once. It downloads some 3 GB, PyTorch most of it."; \
+  echo "Making the environment in $(VENV) with $$("$$chosen" --version), once. It takes 6 GB of the disk, PyTorch with its CUDA libraries most of it."; \
   rm -rf $(VENV) && mkdir -p $(VENV) && touch $(BEGUN) && "$$chosen" -m venv $(VENV)
 endef
 

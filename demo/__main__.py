@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from types import FrameType
 
 from rich.console import Console
@@ -20,6 +21,9 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--once", action="store_true", help="end by itself when all queries are answered")
     is_once = parser.parse_args(arguments).once
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may not know every character
     console = Console(highlight=False)
     # As Ctrl-C, so that the service is ended in order.
     signal.signal(signal.SIGTERM, _interrupt)

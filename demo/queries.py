@@ -11,6 +11,8 @@ from training.datasets.labelled_crop import LabelledCrop
 
 # Enough that the tables show what the first match was preferred to.
 NUM_MATCHES = 5
+# K of temporal lifting, the paper's: of 3, 5, 10, 20, 30, 50, 100 and 200 the last two find most people first here.
+NUM_PIVOTS = 100
 
 
 class Match(BaseModel):
@@ -84,6 +86,7 @@ def _search(client: httpx.Client, crop: LabelledCrop, temporal_lifting: str) -> 
         "exclude_camera_ids": crop.camera_id,
         "temporal_lifting": temporal_lifting,
         "group_by": "track",
+        "num_pivots": str(NUM_PIVOTS),
         "limit": str(NUM_MATCHES),
         "num_correspondences": "0",
     }

@@ -46,10 +46,11 @@ def run_tour(network: Division, console: Console, *, is_once: bool, picture_path
         asked = _ask_all(service, network.queries, console)
         shown = _choose_shown(asked)
         _write_picture(service, shown, picture_path)
-        console.print(f"Where {shown.crop.person_id} agrees with the best match: {picture_path}", soft_wrap=True)
-        for number, each in enumerate(asked, start=1):
-            print_query(console, number, each)
         print_summary(console, asked, num_people)
+        console.print(f"Where {shown.crop.person_id} agrees with the best match: {picture_path}", soft_wrap=True)
+        # The one that the picture shows comes first.
+        for number, each in enumerate([shown, *(each for each in asked if each is not shown)], start=1):
+            print_query(console, number, each)
         is_good = count_right(asked)[1] >= REQUIRED_SHARE * len(asked)
         if not is_good:
             console.print(f"With lifting that is less than {REQUIRED_SHARE:.0%}: something is wrong.", style="red")

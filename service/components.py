@@ -22,6 +22,7 @@ from service.inference.image_decoding import ImageDecoder, ImageLimits
 from service.observability.metrics import Metrics
 from service.settings import Settings
 from service.storage.audit.audit_log import AuditLog
+from service.storage.clock_check import ClockCheck
 from service.storage.detection_store import DetectionStore
 from service.storage.embedded_redis import EmbeddedRedis
 from service.storage.embedded_redis_supervision import keep_running
@@ -65,6 +66,7 @@ class Components:
         slots: which detection lies where on the device.
         recovery: written by `recover_gallery` alone.
         scrub: written by `complete_erasures` alone.
+        clock: the time by which ages are counted.
         stream: that detections are read from, beside HTTP; None where there is none.
     """
 
@@ -82,6 +84,7 @@ class Components:
     writer: DetectionWriter
     metrics: Metrics
     audit: AuditLog
+    clock: ClockCheck
     recovery: RecoveryState = field(default_factory=RecoveryState)
     scrub: ScrubState = field(default_factory=ScrubState)
     stream: IngestStream | None = None
@@ -110,6 +113,7 @@ async def open_components(settings: Settings, metrics: Metrics | None = None) ->
         await asyncio.to_thread(settle_gallery_model, store, settings.data_dir, path, checkpoint.fingerprint)
         audit = await asyncio.to_thread(AuditLog.open, settings.data_dir, settings.max_waiting)
         stack.push_async_callback(asyncio.to_thread, audit.close)
+        clock = await asyncio.to_thread(ClockCheck.open, settings.data_dir, settings.longest_standstill_seconds)
         index = await _open_index(settings, stack, metrics)
         stream = _open_stream(settings, stack)
         gallery, form, scoring = _create_gallery(settings, checkpoint, store)
@@ -136,6 +140,7 @@ async def open_components(settings: Settings, metrics: Metrics | None = None) ->
             writer=writer,
             metrics=metrics,
             audit=audit,
+            clock=clock,
             stream=stream,
         )
 
@@ -149,6 +154,7 @@ async def _open_index(settings: Settings, stack: AsyncExitStack, metrics: Metric
         url = embedded.url
     index = MetadataIndex.connect(url, settings.redis_key_prefix, metrics=metrics)
     stack.push_async_callback(index.close)
+    await index.refuse_unsuitable()
     return index
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from service.access.camera_limit import EVERY_CAMERA, CameraLimit
 from service.components import Components
 from service.storage.metadata.metadata_index import CameraSummary
 
@@ -19,7 +20,7 @@ class GalleryDescription:
             None where all scores are exact.
         other_model: detections on disk whose feature map is of another model; no search compares with them.
         set_aside: damaged records that are kept and not served.
-        cameras: by camera ID, of all detections.
+        cameras: by camera ID.
     """
 
     size: int
@@ -33,8 +34,8 @@ class GalleryDescription:
     cameras: tuple[CameraSummary, ...]
 
 
-async def describe_gallery(components: Components) -> GalleryDescription:
-    """Counts what is there now."""
+async def describe_gallery(components: Components, cameras: CameraLimit = EVERY_CAMERA) -> GalleryDescription:
+    """Counts what is there now; of single cameras, those that the caller may see."""
     size = components.slots.size
     return GalleryDescription(
         size=size,
@@ -45,5 +46,5 @@ async def describe_gallery(components: Components) -> GalleryDescription:
         exact_maps=components.gallery_format.exact_maps,
         other_model=max(0, components.store.count() - size),
         set_aside=components.store.count_set_aside(),
-        cameras=tuple(await components.index.camera_summary()),
+        cameras=tuple(each for each in await components.index.camera_summary() if cameras.admits(each.camera_id)),
     )

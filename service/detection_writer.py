@@ -7,7 +7,7 @@ an error, the record is on disk, and the steps are repeated until they succeed.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
@@ -25,6 +25,8 @@ from service.storage.metadata.metadata_index import MetadataIndex
 from service.storage.record_encoding import DamagedRecord
 
 Result = TypeVar("Result")
+# Told what is stored under an ID and what is to take its place. Nothing is written yet; if it raises, nothing will be.
+BeforeReplacing = Callable[[DetectionMetadata, DetectionRecord], Awaitable[None]]
 
 EVERYTHING = DetectionFilter()
 
@@ -74,14 +76,18 @@ class DetectionWriter:
         """Whether no write is in flight or unsettled, so that disk and Redis should say the same."""
         return not self._in_flight and not self._unsettled
 
-    async def put(self, record: DetectionRecord) -> bool:
+    async def put(self, record: DetectionRecord, before_replacing: BeforeReplacing | None = None) -> bool:
         """Stores or replaces a detection; True if it is new. When this returns, the next search sees it.
+
+        Args:
+            record: what is to be stored.
+            before_replacing: asked where something is stored under the ID, be it damaged, before it is replaced.
 
         Raises:
             StorageFull: the gallery or the disk is full; nothing was written.
             Unavailable: Redis is away; the write is nothing or unsettled, and may be sent again.
         """
-        return await self._to_the_end(self._put(record))
+        return await self._to_the_end(self._put(record, before_replacing))
 
     async def erase(self, detection_id: str, chosen: DetectionFilter = EVERYTHING) -> DetectionMetadata | None:
         """Erases a detection from disk, Redis and device if a filter means it, and returns what it was, else None.
@@ -145,10 +151,14 @@ class DetectionWriter:
         task.add_done_callback(self._in_flight.discard)
         return await asyncio.shield(task)
 
-    async def _put(self, record: DetectionRecord) -> bool:
+    async def _put(self, record: DetectionRecord, before_replacing: BeforeReplacing | None) -> bool:
         detection_id = record.metadata.detection_id
         async with self._lock(detection_id):
             await self._index.require_writable(is_removal=False)
+            if before_replacing is not None and self._store.holds(detection_id):
+                stored = await self._known_of(detection_id)
+                if stored is not None:
+                    await before_replacing(stored, record)
             is_reserved_now = self._slots.reserve(detection_id)
             try:
                 with self._unsettled_if_unknown(detection_id), self._stages.labels("disk").time():
@@ -203,14 +213,18 @@ class DetectionWriter:
         return is_moved
 
     async def _is_meant(self, detection_id: str, chosen: DetectionFilter) -> bool:
+        metadata = await self._known_of(detection_id) or self._untold.get(detection_id)
+        return metadata is not None and chosen.matches(metadata)
+
+    async def _known_of(self, detection_id: str) -> DetectionMetadata | None:
+        """What is known of a stored detection, a damaged one too; None where there is none, or nothing is known."""
         try:
             metadata = await asyncio.to_thread(self._store.get_metadata, detection_id)
         except DamagedRecord:
-            (metadata,) = await self._index.get([detection_id])  # what was known of it: it is to be erased all the same
-        metadata = metadata or self._untold.get(detection_id)
+            (metadata,) = await self._index.get([detection_id])
         if metadata is None and (aside := await asyncio.to_thread(self._store.get_set_aside, detection_id)) is not None:
             metadata = aside.metadata
-        return metadata is not None and chosen.matches(metadata)
+        return metadata
 
     def _remember_untold(self, metadata: DetectionMetadata) -> None:
         self._untold[metadata.detection_id] = metadata

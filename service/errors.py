@@ -2,6 +2,7 @@
 
     ServiceError
     ├── UnusableFeatureMap     500   the model makes no numbers of a crop: another checkpoint is needed
+    ├── MalformedRequest       400   not HTTP/1.1, or of no certain length
     ├── UnreadableImage        400   not an image, or truncated
     ├── MalformedManifest      400   a batch manifest that is no JSON
     ├── MalformedBody          400   a body that is not what its Content-Type says
@@ -10,12 +11,15 @@
     ├── DetectionNotFound      404
     ├── ReceiptNotFound        404   no such receipt of an erasure, or forgotten
     ├── OtherModel             409   the stored feature map is of another model
+    ├── OtherTime              409   the service's clock says another time than the request
     ├── LimitExceeded          413   body, pixels or batch over a limit
     ├── UnsupportedImage       415   another kind of image
     ├── UnsupportedBody        415   another kind of body
     ├── InvalidField           422   missing, unknown or out of range
     ├── QueueFull              429   retry later
     ├── RateLimited            429   too many requests of this key: retry later
+    ├── HeaderTooLong          431
+    ├── UnknownTransferCoding  501   a Transfer-Encoding other than chunked
     ├── Unavailable            503   starting, Redis is away, shutting down: retry later
     │   └── RequestTimeout     503   accepted, but not finished in time
     └── StorageFull            507   the gallery or the disk is at its capacity
@@ -54,6 +58,10 @@ class UnusableFeatureMap(ServiceError):
     """The model makes no numbers of a crop: whoever serves it has to act, not the client."""
 
 
+class MalformedRequest(ServiceError):
+    status, slug, title = 400, "malformed-request", "The request cannot be read"
+
+
 class UnreadableImage(ServiceError):
     status, slug, title = 400, "unreadable-image", "The image cannot be read"
 
@@ -86,6 +94,10 @@ class OtherModel(ServiceError):
     status, slug, title = 409, "other-model", "The stored feature map is of another model"
 
 
+class OtherTime(ServiceError):
+    status, slug, title = 409, "other-time", "The service's clock says another time"
+
+
 class LimitExceeded(ServiceError):
     status, slug, title = 413, "limit-exceeded", "A limit is exceeded"
 
@@ -114,6 +126,14 @@ class RateLimited(ServiceError):
     def __init__(self, detail: str, retry_after_seconds: int) -> None:
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds
+
+
+class HeaderTooLong(ServiceError):
+    status, slug, title = 431, "header-too-long", "The request's header is too long"
+
+
+class UnknownTransferCoding(ServiceError):
+    status, slug, title = 501, "unknown-transfer-coding", "This Transfer-Encoding is not supported"
 
 
 class Unavailable(ServiceError):

@@ -1,7 +1,8 @@
 """Looking up what is stored: metadata from Redis, crops and feature maps from the disk."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from service.access.camera_limit import EVERY_CAMERA, CameraLimit
 from service.components import Components
 from service.damaged_detections import not_found, read_sound
 from service.errors import DetectionNotFound, OtherModel
@@ -17,18 +18,27 @@ class StoredCrop:
     media_type: str
 
 
-async def read_metadata(components: Components, detection_id: str) -> DetectionMetadata:
-    """The metadata of a detection. Raises DetectionNotFound, also for one that was damaged and set aside."""
+async def read_metadata(
+    components: Components, detection_id: str, cameras: CameraLimit = EVERY_CAMERA
+) -> DetectionMetadata:
+    """The metadata of a detection.
+
+    Raises:
+        DetectionNotFound: there is none, it was damaged and set aside, or it is of another camera than the caller's.
+    """
     (metadata,) = await components.index.get([detection_id])
-    if metadata is None:
-        await components.index.require_in_step()
-        raise await not_found(components, detection_id)
-    return metadata
+    if metadata is not None and cameras.admits(metadata.camera_id):
+        return metadata
+    await components.index.require_in_step()
+    if cameras.camera_ids is not None:
+        # The same words whether there is one elsewhere or not.
+        raise DetectionNotFound(f"there is no detection {detection_id!r} for this key: {cameras.description}")
+    raise await not_found(components, detection_id)
 
 
-async def read_crop(components: Components, detection_id: str) -> StoredCrop:
-    """The crop of a detection. Raises DetectionNotFound, also where its crop was not kept."""
-    metadata = await read_metadata(components, detection_id)
+async def read_crop(components: Components, detection_id: str, cameras: CameraLimit = EVERY_CAMERA) -> StoredCrop:
+    """The crop of a detection. Raises DetectionNotFound as `read_metadata`, also where its crop was not kept."""
+    metadata = await read_metadata(components, detection_id, cameras)
     (content,) = await read_sound(components, components.store.get_crop, [detection_id])
     if content is None:
         raise await not_found(components, detection_id)
@@ -40,8 +50,12 @@ async def read_crop(components: Components, detection_id: str) -> StoredCrop:
     return StoredCrop(content, metadata.image_media_type)
 
 
-async def read_feature_map(components: Components, detection_id: str) -> FeatureMap:
-    """The feature map of a detection, float16 [d, h, w], of whatever model. Raises DetectionNotFound."""
+async def read_feature_map(
+    components: Components, detection_id: str, cameras: CameraLimit = EVERY_CAMERA
+) -> FeatureMap:
+    """The feature map of a detection, float16 [d, h, w], of whatever model. Raises as `read_metadata`."""
+    if cameras.camera_ids is not None:
+        await read_metadata(components, detection_id, cameras)
     (feature_map,) = await read_sound(components, components.store.get_feature_map, [detection_id])
     if feature_map is None:
         raise await not_found(components, detection_id)
@@ -64,13 +78,21 @@ async def read_comparable_feature_map(components: Components, metadata: Detectio
 
 
 async def list_detections(
-    components: Components, chosen: DetectionFilter, limit: int, cursor: str | None
+    components: Components,
+    chosen: DetectionFilter,
+    limit: int,
+    cursor: str | None,
+    cameras: CameraLimit = EVERY_CAMERA,
 ) -> DetectionPage:
     """A page of the detections that match a filter, ordered by timestamp, then ID.
 
     Raises:
         InvalidField: not a cursor of an earlier page.
+        Forbidden: the filter names another camera than the caller's.
     """
+    if chosen.camera_id is not None:
+        cameras.require(chosen.camera_id)
+    chosen = replace(chosen, camera_ids=cameras.narrow(frozenset()))
     page = await components.index.list_page(chosen, limit, cursor)
     await components.index.require_in_step()
     return page

@@ -38,12 +38,12 @@ async def check_readiness(components: Components) -> list[str]:
 
 def check_warnings(components: Components) -> list[str]:
     """What the service answers in spite of, and somebody should see to; one sentence each."""
-    return [] if components.scrub.failure is None else [components.scrub.failure]
+    return [warning for warning in (components.scrub.failure, components.clock.doubt) if warning is not None]
 
 
 async def _check_redis(components: Components) -> list[str]:
     try:
-        await components.index.require_in_step()
+        await components.index.require_writable()
     except Unavailable as error:
         return [error.detail]
     return []

@@ -29,6 +29,19 @@ class DetectionMetadata:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestWarning:
+    """Something in a request that is probably not meant; it was answered all the same.
+
+    Attributes:
+        code: `picture_is_no_crop` or `unknown_camera`.
+        detail: what it is, and what to do, for a person.
+    """
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class DetectionRecord:
     """A whole detection, as the disk keeps it: the truth from which all else can be rebuilt.
 
@@ -47,7 +60,8 @@ class DetectionFilter:
     """Which detections are meant. What is None does not restrict.
 
     Times are half open, `time_from_us <= timestamp_us < time_to_us`, so that adjacent windows share no detection.
-    `created_before_us` is when they were stored at the latest, exclusively.
+    `created_before_us` is when they were stored at the latest, exclusively. Of `camera_ids` it may be any; none of them
+    does not restrict.
     """
 
     camera_id: str | None = None
@@ -56,6 +70,7 @@ class DetectionFilter:
     time_from_us: int | None = None
     time_to_us: int | None = None
     created_before_us: int | None = None
+    camera_ids: frozenset[str] = frozenset()
 
     @property
     def is_empty(self) -> bool:
@@ -66,6 +81,7 @@ class DetectionFilter:
         """Whether a detection is one of those meant."""
         return (
             self.camera_id in (None, metadata.camera_id)
+            and (not self.camera_ids or metadata.camera_id in self.camera_ids)
             and self.track_id in (None, metadata.track_id)
             and self.person_id in (None, metadata.person_id)
             and (self.time_from_us is None or metadata.timestamp_us >= self.time_from_us)

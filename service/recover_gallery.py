@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from itertools import islice
 
 from service.components import Components
@@ -29,9 +30,9 @@ async def recover_gallery(components: Components) -> None:
         StorageFull: the disk holds more detections than the gallery's capacity.
     """
     await switch_model(components)
-    await _wait_for_redis(components)
+    await _until_redis_takes_it(components, partial(_reconcile_redis, components))
     damaged = await _fill_device(components)
-    await _set_aside(components, damaged)
+    await _until_redis_takes_it(components, partial(_set_aside, components, damaged))
     components.recovery.progress = "done"
     components.recovery.is_done = True
     logger.info("recovered: %d detections on the device", components.slots.size)
@@ -88,11 +89,12 @@ async def _find_lost_keys(components: Components) -> str | None:
     return None
 
 
-async def _wait_for_redis(components: Components) -> None:
+async def _until_redis_takes_it(components: Components, step: Callable[[], Awaitable[object]]) -> None:
+    """Repeats a step of the recovery until no error of Redis ends it."""
     outages = OutageLog(logger)
     while True:
         try:
-            await _reconcile_redis(components)  # what is damaged is found again when whole records are read
+            await step()
         except Unavailable as error:
             components.recovery.progress = f"waiting for Redis: {error.detail}"
             outages.failed(components.recovery.progress)

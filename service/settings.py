@@ -41,6 +41,12 @@ class Settings(BaseSettings):
         description="Addresses or networks of proxies whose X-Forwarded-For says where a request comes from, as JSON: "
         '["10.0.0.2"]; without them it is never believed.',
     )
+    root_path: str = Field(
+        "",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="What paths begin with for clients of a proxy that serves this under a part of its own, such as "
+        "/reid; the proxy may pass it on or take it off.",
+    )
     data_dir: Path = Field(Path("qaconv-data"), description="Directory of the records; made if it is not there.")
     redis_url: str | None = Field(None, description="Redis to use; without it the service runs a private one.")
     redis_key_prefix: str = Field("qaconv:", description="What every key in Redis begins with.")
@@ -67,6 +73,12 @@ class Settings(BaseSettings):
     camera_retention_seconds: dict[str, Annotated[int, Field(ge=1)]] = Field(
         {}, description='The same for single cameras, as JSON: {"entrance": 86400}; it goes before the other.'
     )
+    longest_standstill_seconds: int = Field(
+        86_400,
+        ge=0,
+        description="How long the service may stand still; if its clock says at a start that it was longer, nothing is "
+        "erased for its age until an operator confirms the clock.",
+    )
     audit_retention_days: int = Field(365, ge=1, description="Days for which entries of the audit record are kept.")
     max_nearby: int = Field(64, ge=1, description="Nearby persons used by temporal lifting, the closest in time.")
     remembered_rows_bytes: int = Field(
@@ -89,6 +101,12 @@ class Settings(BaseSettings):
     request_timeout_seconds: float = Field(60.0, gt=0, description="Time after which a request is given up.")
     header_timeout_seconds: float = Field(
         10.0, gt=0, description="Time in which a connection must have sent a request's header."
+    )
+    keep_alive_seconds: float = Field(
+        75.0,
+        ge=1,
+        description="Time that a connection may be idle between two requests; clients are told. Above that of a proxy "
+        "in front, which would otherwise use connections that are closed meanwhile.",
     )
     max_connections: int = Field(
         512, ge=1, description="Connections at most; where all are busy, further ones are answered 503 and closed."

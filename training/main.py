@@ -1,5 +1,8 @@
 """The command line of training: `qaconv-training train | evaluate | synthesise | import`."""
 
+import sys
+from io import TextIOWrapper
+
 import typer
 
 from training.command_line.evaluate_command import evaluate_checkpoint
@@ -16,6 +19,9 @@ app.command("import")(import_checkpoint)
 
 def main() -> None:
     """Entry point of `qaconv-training`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may not know every character
     app()
 
 

@@ -25,6 +25,7 @@ class KeyDescription:
         expires_at: from then on it is refused; None: never.
         secret_fingerprint: tells one secret from another: 16 hexadecimal digits of the SHA-256 of its hash. Who puts
             another secret under the ID of a key is seen by it.
+        camera_ids: the cameras that it is limited to; None: all.
     """
 
     key_id: str
@@ -34,6 +35,7 @@ class KeyDescription:
     created_at: datetime
     expires_at: datetime | None
     secret_fingerprint: str
+    camera_ids: frozenset[str] | None = None
 
     def is_expired(self, now: datetime) -> bool:
         """Whether the key's time is over."""
@@ -67,12 +69,13 @@ def create_key(
     *,
     requests_per_minute: int | None = None,
     expires_at: datetime | None = None,
+    camera_ids: frozenset[str] | None = None,
 ) -> tuple[str, ApiKey]:
     """A new key: its text, which is nowhere kept, and what is stored of it."""
     key_id, secret = secrets.token_hex(_ID_BYTES), secrets.token_urlsafe(_SECRET_BYTES)
     secret_sha256 = _hash(secret)
     description = KeyDescription(
-        key_id, name, scopes, requests_per_minute, created_at, expires_at, fingerprint_secret(secret_sha256)
+        key_id, name, scopes, requests_per_minute, created_at, expires_at, fingerprint_secret(secret_sha256), camera_ids
     )
     return f"qaconv_{key_id}_{secret}", ApiKey(description, secret_sha256)
 

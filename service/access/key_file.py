@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.access.api_key import ApiKey, KeyDescription, fingerprint_secret
 from service.access.scope import Scope
@@ -192,6 +192,8 @@ def _require_printable(name: str) -> str:
 
 
 KeyName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_require_printable)]
+CameraId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+ADMIN_IS_NOT_LIMITED = "a key with the scope admin erases for all cameras: it cannot be limited to some"
 
 
 class _StoredKey(BaseModel):
@@ -206,6 +208,14 @@ class _StoredKey(BaseModel):
     requests_per_minute: int | None = Field(ge=1)
     created_at: AwareDatetime
     expires_at: AwareDatetime | None
+    # Files from before there were such limits have no such member.
+    camera_ids: list[CameraId] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _refuse_limited_admin(self) -> Self:
+        if self.camera_ids is not None and Scope.ADMIN in self.scopes:
+            raise ValueError(ADMIN_IS_NOT_LIMITED)
+        return self
 
     @classmethod
     def of(cls, key: ApiKey) -> Self:
@@ -218,6 +228,7 @@ class _StoredKey(BaseModel):
             requests_per_minute=about.requests_per_minute,
             created_at=about.created_at,
             expires_at=about.expires_at,
+            camera_ids=None if about.camera_ids is None else sorted(about.camera_ids),
         )
 
     def to_key(self) -> ApiKey:
@@ -230,6 +241,7 @@ class _StoredKey(BaseModel):
             self.created_at,
             self.expires_at,
             fingerprint_secret(secret_sha256),
+            None if self.camera_ids is None else frozenset(self.camera_ids),
         )
         return ApiKey(description, secret_sha256)
 

@@ -15,7 +15,7 @@ from service.api.request_id import REQUEST_ID_HEADER
 from service.api.security_headers import SecurityHeadersMiddleware
 from service.settings import Settings, is_loopback
 
-_CORS_METHODS = ("GET", "PUT", "POST", "DELETE")
+_CORS_METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
 _CORS_HEADERS = ("Authorization", "Content-Type", REQUEST_ID_HEADER, "traceparent", "tracestate")
 _CORS_EXPOSED = (REQUEST_ID_HEADER, "Location", "Retry-After", "WWW-Authenticate")
 

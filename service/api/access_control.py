@@ -9,10 +9,11 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.access.api_key import KeyDescription
+from service.access.caller import Caller
+from service.access.camera_limit import EVERY_CAMERA, CameraLimit
 from service.access.key_ring import KeyRing
 from service.access.rate_limit import RateLimiter
 from service.api.unread_refusal import refuse_unread
-from service.caller import Caller
 from service.errors import RateLimited, Unauthenticated
 
 # What supervisors and load balancers ask; they have no key, and the answers tell nothing of anyone.
@@ -96,4 +97,5 @@ def _caller(scope: Scope, scopes: frozenset[str] | None, key: KeyDescription | N
         key_name=key.name if key else None,
         scopes=scopes,
         address=client[0] if client else None,
+        cameras=CameraLimit(key.camera_ids, key.key_id) if key else EVERY_CAMERA,
     )

@@ -6,8 +6,8 @@ import logging
 
 from starlette.types import Scope
 
+from service.access.caller import Caller
 from service.api.route_label import method_label, route_label
-from service.caller import Caller
 
 _log = logging.getLogger("service.access")
 

@@ -1,5 +1,7 @@
 """What the service answers about single detections, the model and the gallery, member by member."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, JsonValue
@@ -7,7 +9,8 @@ from pydantic import BaseModel, Field, JsonValue
 from model.config import ModelConfig
 from service.api.problems import Problem
 from service.describe_gallery import GalleryDescription
-from service.records import DetectionMetadata
+from service.inference.image_decoding import find_warnings
+from service.records import DetectionMetadata, RequestWarning
 from service.rfc_3339 import format_moment
 from service.storage.erasure_receipts import ErasureReceipt
 
@@ -48,6 +51,30 @@ class DetectionAnswer(BaseModel):
         )
 
 
+class WarningAnswer(BaseModel):
+    """Something in a request that is probably not meant; it was answered all the same."""
+
+    code: Literal["picture_is_no_crop", "unknown_camera"]
+    detail: str = Field(description="What it is and what to do, for a person.")
+
+
+def describe_warnings(warnings: Sequence[RequestWarning]) -> list[WarningAnswer]:
+    """The answer's member `warnings`."""
+    return [WarningAnswer.model_validate(asdict(each)) for each in warnings]
+
+
+class IngestAnswer(DetectionAnswer):
+    """A detection that was stored now."""
+
+    warnings: list[WarningAnswer] = Field(description="Mostly empty.")
+
+    @classmethod
+    def of_ingested(cls, metadata: DetectionMetadata) -> "IngestAnswer":
+        """The answer for a detection that was stored now."""
+        warnings = describe_warnings(find_warnings(metadata.image_width, metadata.image_height))
+        return cls(**DetectionAnswer.of(metadata).model_dump(), warnings=warnings)
+
+
 class DetectionPageAnswer(BaseModel):
     """A page of a listing, ordered by timestamp, then ID."""
 
@@ -60,6 +87,7 @@ class StoredItem(BaseModel):
 
     detection_id: str
     status: int
+    warnings: list[WarningAnswer] = Field(description="Mostly empty.")
 
 
 class RefusedItem(BaseModel):
@@ -198,6 +226,15 @@ class GalleryAnswer(BaseModel):
                 for camera in gallery.cameras
             ],
         )
+
+
+class ClockAnswer(BaseModel):
+    """The time by which ages are counted."""
+
+    time: str = Field(description="What the service's clock says now.")
+    doubt: str | None = Field(
+        description="Why it is not believed, and what to do; null where it is. Meanwhile nothing is erased for its age."
+    )
 
 
 class LivenessAnswer(BaseModel):

@@ -11,12 +11,14 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from service.access.key_ring import open_key_ring
 from service.access.scope import Scope
-from service.api import batch, compare, detections, erasures, search, status
+from service.api import batch, clock, compare, detections, erasures, search, status
 from service.api.access import add_access_middleware, measure_key_file, watched_keys
+from service.api.behind_proxy import BehindProxyMiddleware
 from service.api.body_limit import BodyLimitMiddleware
 from service.api.deadline import DeadlineMiddleware
 from service.api.disconnect import DisconnectMiddleware
 from service.api.documentation_page import render_documentation
+from service.api.head import HeadMiddleware
 from service.api.metrics import MetricsMiddleware, watch_process
 from service.api.openapi_document import DocumentedApplication
 from service.api.problems import install_problem_handlers
@@ -42,7 +44,7 @@ from service.shutdown_time import ShutdownTime
 _DESCRIPTION = (
     "Finds a person again: cameras send crops of people, a client sends one crop and gets the detections of the same "
     "person, ranked, with the places where the two crops agree. Errors are problem documents (RFC 9457). Unknown "
-    "fields, query parameters and JSON members are errors."
+    "fields, query parameters and JSON members are errors. HEAD answers what GET does, without the body."
 )
 
 _log = logging.getLogger(__name__)
@@ -65,6 +67,8 @@ def create_application(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        root_path=settings.root_path,
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
         generate_unique_id_function=lambda route: route.name,
     )
     application.state.settings = settings
@@ -74,7 +78,7 @@ def create_application(settings: Settings) -> FastAPI:
     if key_ring is not None:
         measure_key_file(application.state.metrics.registry, key_ring)
     watch_process(application.state.metrics)
-    for part in (detections, batch, erasures, search, compare, status):
+    for part in (detections, batch, erasures, search, compare, clock, status):
         application.include_router(part.router)
     for path, answer in (("/docs", _get_documentation), ("/openapi.json", _get_document)):
         application.add_api_route(path, answer, include_in_schema=False, dependencies=[requires(Scope.READ)])
@@ -86,6 +90,7 @@ def create_application(settings: Settings) -> FastAPI:
 
 def _add_middleware(application: FastAPI, settings: Settings) -> None:
     """The last one added is the outermost: it sees the request first and the answer last."""
+    application.add_middleware(HeadMiddleware)
     application.add_middleware(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes)
     application.add_middleware(DisconnectMiddleware)
     application.add_middleware(DeadlineMiddleware, timeout_seconds=settings.request_timeout_seconds)
@@ -94,6 +99,9 @@ def _add_middleware(application: FastAPI, settings: Settings) -> None:
     add_access_middleware(application, settings, application.state.key_ring)
     application.add_middleware(MetricsMiddleware, metrics=metrics)
     application.add_middleware(RequestIdMiddleware)
+    application.add_middleware(
+        BehindProxyMiddleware, trusted_proxies=settings.trusted_proxies, root_path=settings.root_path
+    )
 
 
 @asynccontextmanager

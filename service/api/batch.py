@@ -9,8 +9,9 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, status
 
+from service.access.camera_limit import CameraLimit
 from service.access.scope import Scope
-from service.api.answers import BatchAnswer, RefusedItem, StoredItem
+from service.api.answers import BatchAnswer, IngestAnswer, RefusedItem, StoredItem
 from service.api.declared_problems import FORM_ERRORS, declare_problems
 from service.api.dependencies import RunningComponents, refuse_query_parameters, require_started
 from service.api.detection_requests import BatchForm, ManifestItem
@@ -18,11 +19,14 @@ from service.api.fields import UploadedFile, show_value
 from service.api.forms import FormLimits, describe_form, read_form
 from service.api.json_body import parse_json
 from service.api.problems import UNEXPECTED_ERROR, count_problem, describe_error
+from service.api.request_source import cameras_of, source_of
 from service.api.required_scope import requires
 from service.api.validation import invalid_field, invalid_fields, validate_fields
+from service.audit.audit_events import Source
+from service.audit.on_record import ingest_on_record
 from service.components import Components
 from service.errors import FieldError, LimitExceeded, MalformedManifest, RequestTimeout, ServiceError
-from service.ingest.ingest_detection import NewDetection, ingest_detection
+from service.ingest.ingest_detection import NewDetection
 from service.settings import Settings
 
 # Longer than a manifest's item with four IDs, a time and a file name can be, escapes aside.
@@ -65,7 +69,8 @@ async def post_batch(request: Request, components: RunningComponents) -> BatchAn
     # Fewer at once than may wait for the device, so that one batch does not shut everybody else out.
     settings = components.settings
     places = asyncio.Semaphore(max(1, min(settings.extraction_batch, settings.max_waiting // 4)))
-    outcomes = (_ingest(components, detection, places, deadline) for detection in detections)
+    caller = source_of(request), cameras_of(request)
+    outcomes = (_ingest(components, detection, caller, places, deadline) for detection in detections)
     results = await asyncio.gather(*outcomes)
     for result in results:
         if isinstance(result, RefusedItem):
@@ -153,13 +158,17 @@ def _check_detection_id(number: int, detection_id: str | None, names: _Names) ->
 
 
 async def _ingest(
-    components: Components, detection: NewDetection | ServiceError, places: asyncio.Semaphore, deadline: float
+    components: Components,
+    detection: NewDetection | ServiceError,
+    caller: tuple[Source, CameraLimit],
+    places: asyncio.Semaphore,
+    deadline: float,
 ) -> StoredItem | RefusedItem:
     if isinstance(detection, ServiceError):
         return _refuse(detection)
     try:
         async with asyncio.timeout_at(deadline), places:
-            ingested = await ingest_detection(components, detection)
+            ingested = await ingest_on_record(components, detection, *caller)
     except ServiceError as error:
         return _refuse(error)
     except TimeoutError:
@@ -168,7 +177,8 @@ async def _ingest(
         _log.exception("an exception that nobody foresaw, in an item of a batch")
         return _refuse(UNEXPECTED_ERROR)
     code = status.HTTP_201_CREATED if ingested.is_new else status.HTTP_200_OK
-    return StoredItem(detection_id=ingested.metadata.detection_id, status=code)
+    answer = IngestAnswer.of_ingested(ingested.metadata)
+    return StoredItem(detection_id=answer.detection_id, status=code, warnings=answer.warnings)
 
 
 def _refuse(error: ServiceError) -> RefusedItem:

@@ -1,14 +1,16 @@
-"""Refuses bodies that are too large: at once when the client says so, else as soon as the limit is passed."""
+"""Refuses bodies that are too large, at once when the client says so, else as soon as the limit is passed; and those
+that are packed, of which nobody knows how large they are.
+"""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import answer_error
-from service.errors import LimitExceeded, MalformedBody, ServiceError
+from service.errors import LimitExceeded, MalformedBody, ServiceError, UnsupportedBody
 
 
 class BodyLimitMiddleware:
-    """Answers 413 to a body of more than `max_body_bytes`."""
+    """Answers 413 to a body of more than `max_body_bytes`, and 415 to a packed one."""
 
     def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
         self._app = app
@@ -19,9 +21,11 @@ class BodyLimitMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        error = self._check_declared_length(Headers(scope=scope).get("content-length"))
+        headers = Headers(scope=scope)
+        error = _check_encoding(headers) or self._check_declared_length(headers.get("content-length"))
         if error is not None:
-            await answer_error(error)(scope, receive, send)
+            accepted = {"Accept-Encoding": "identity"} if isinstance(error, UnsupportedBody) else {}
+            await answer_error(error, accepted)(scope, receive, send)
             return
         received = 0
 
@@ -49,3 +53,11 @@ class BodyLimitMiddleware:
         return LimitExceeded(
             f"the body has {size} bytes, at most {self._max_body_bytes} are taken: send smaller images or batches"
         )
+
+
+def _check_encoding(headers: Headers) -> ServiceError | None:
+    encoding = headers.get("content-encoding", "identity").strip()
+    has_body = "content-length" in headers or "transfer-encoding" in headers
+    if encoding.lower() in ("identity", "") or not has_body:
+        return None
+    return UnsupportedBody(f"Content-Encoding is {encoding[:60]!r}: send the body as it is, without")

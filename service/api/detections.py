@@ -7,7 +7,7 @@ import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response, status
 
 from service.access.scope import Scope
-from service.api.answers import DetectionAnswer, DetectionPageAnswer, EraseAnswer
+from service.api.answers import DetectionAnswer, DetectionPageAnswer, EraseAnswer, IngestAnswer
 from service.api.declared_problems import FORM_ERRORS, IMAGE_ERRORS, STORING_ERRORS, declare_problems
 from service.api.dependencies import (
     DetectionIdInPath,
@@ -20,20 +20,22 @@ from service.api.detection_path import DETECTION_PATH
 from service.api.detection_requests import DetectionFilterFields, DetectionForm, DetectionListQuery
 from service.api.forms import describe_form, read_form
 from service.api.json_body import read_json_body
-from service.api.request_source import source_of
+from service.api.request_source import cameras_of, source_of
 from service.api.required_scope import requires
 from service.api.validation import invalid_fields, validate_fields
 from service.audit.on_record import (
     erase_detection_on_record,
     erase_detections_on_record,
+    ingest_on_record,
+    list_on_record,
     read_crop_on_record,
     read_feature_map_on_record,
+    read_metadata_on_record,
 )
 from service.components import Components
 from service.errors import DetectionNotFound, FieldError
 from service.inference.feature_extraction import FeatureMap
-from service.ingest.ingest_detection import IngestedDetection, NewDetection, ingest_detection
-from service.read_detections import list_detections, read_metadata
+from service.ingest.ingest_detection import IngestedDetection, NewDetection
 
 _INGEST_ERRORS = declare_problems(*IMAGE_ERRORS, *STORING_ERRORS)
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -48,17 +50,20 @@ _plain_query = [Depends(require_started), Depends(refuse_repeated_query_paramete
     summary="Ingest a detection, or replace it",
     status_code=status.HTTP_201_CREATED,
     response_description="New.",
-    responses={200: {"model": DetectionAnswer, "description": "Replaced."}, **_INGEST_ERRORS},
+    responses={200: {"model": IngestAnswer, "description": "Replaced."}, **_INGEST_ERRORS},
     openapi_extra=describe_form(DetectionForm),
     dependencies=[requires(Scope.INGEST), *_no_query],
 )
 async def put_detection(
     detection_id: DetectionIdInPath, request: Request, response: Response, components: RunningComponents
-) -> DetectionAnswer:
-    """Once answered, it is on disk and the next search sees it. The same PUT again is harmless."""
+) -> IngestAnswer:
+    """Once answered, it is on disk and the next search sees it. The same PUT again is harmless.
+
+    One that replaces a stored picture, camera or time goes on the audit record.
+    """
     ingested = await _ingest(components, detection_id, request)
     response.status_code = status.HTTP_201_CREATED if ingested.is_new else status.HTTP_200_OK
-    return DetectionAnswer.of(ingested.metadata)
+    return IngestAnswer.of_ingested(ingested.metadata)
 
 
 @router.post(
@@ -73,11 +78,11 @@ async def put_detection(
     openapi_extra=describe_form(DetectionForm),
     dependencies=[requires(Scope.INGEST), *_no_query],
 )
-async def post_detection(request: Request, response: Response, components: RunningComponents) -> DetectionAnswer:
+async def post_detection(request: Request, response: Response, components: RunningComponents) -> IngestAnswer:
     """As PUT, with a UUID of version 7 as its ID. The same POST again makes another detection."""
     ingested = await _ingest(components, None, request)
-    response.headers["Location"] = f"/v1/detections/{ingested.metadata.detection_id}"
-    return DetectionAnswer.of(ingested.metadata)
+    response.headers["Location"] = f"{request.scope['root_path']}/v1/detections/{ingested.metadata.detection_id}"
+    return IngestAnswer.of_ingested(ingested.metadata)
 
 
 @router.get(
@@ -88,10 +93,17 @@ async def post_detection(request: Request, response: Response, components: Runni
     dependencies=[requires(Scope.READ), *_plain_query],
 )
 async def get_detections(
-    query: Annotated[DetectionListQuery, Query()], components: RunningComponents
+    query: Annotated[DetectionListQuery, Query()], request: Request, components: RunningComponents
 ) -> DetectionPageAnswer:
-    """Those for which everything given holds."""
-    page = await list_detections(components, query.to_filter(), query.limit, query.cursor)
+    """Those for which everything given holds. The audit record says who asked for which."""
+    page = await list_on_record(
+        components,
+        query.to_filter(),
+        query.limit,
+        query.cursor,
+        source=source_of(request),
+        cameras=cameras_of(request),
+    )
     return DetectionPageAnswer(
         detections=[DetectionAnswer.of(metadata) for metadata in page.detections], next_cursor=page.next_cursor
     )
@@ -136,7 +148,7 @@ async def post_erase(request: Request, components: RunningComponents) -> EraseAn
 )
 async def get_image(detection_id: DetectionIdInPath, request: Request, components: RunningComponents) -> Response:
     """Byte for byte, EXIF data included. The audit record says who fetched it."""
-    crop = await read_crop_on_record(components, detection_id, source_of(request))
+    crop = await read_crop_on_record(components, detection_id, source_of(request), cameras_of(request))
     return Response(crop.content, media_type=crop.media_type)
 
 
@@ -153,7 +165,8 @@ async def get_image(detection_id: DetectionIdInPath, request: Request, component
 )
 async def get_feature_map(detection_id: DetectionIdInPath, request: Request, components: RunningComponents) -> Response:
     """ℓ2-normalised over the channels at every location. The audit record says who fetched it."""
-    content = _to_npy(await read_feature_map_on_record(components, detection_id, source_of(request)))
+    feature_map = await read_feature_map_on_record(components, detection_id, source_of(request), cameras_of(request))
+    content = _to_npy(feature_map)
     disposition = f'attachment; filename="{detection_id}.npy"'
     return Response(content, media_type="application/octet-stream", headers={"Content-Disposition": disposition})
 
@@ -165,9 +178,12 @@ async def get_feature_map(detection_id: DetectionIdInPath, request: Request, com
     responses=declare_problems(DetectionNotFound),
     dependencies=[requires(Scope.READ), *_no_query],
 )
-async def get_detection(detection_id: DetectionIdInPath, components: RunningComponents) -> DetectionAnswer:
-    """Its metadata; crop and feature map have paths of their own."""
-    return DetectionAnswer.of(await read_metadata(components, detection_id))
+async def get_detection(
+    detection_id: DetectionIdInPath, request: Request, components: RunningComponents
+) -> DetectionAnswer:
+    """Its metadata; crop and feature map have paths of their own. The audit record says who fetched it."""
+    metadata = await read_metadata_on_record(components, detection_id, source_of(request), cameras_of(request))
+    return DetectionAnswer.of(metadata)
 
 
 @router.delete(
@@ -204,7 +220,7 @@ async def _ingest(components: Components, detection_id: str | None, request: Req
         person_id=form.person_id,
         image=form.image.content,
     )
-    return await ingest_detection(components, detection)
+    return await ingest_on_record(components, detection, source_of(request), cameras_of(request))
 
 
 def _to_npy(feature_map: FeatureMap) -> bytes:

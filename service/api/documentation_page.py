@@ -24,10 +24,11 @@ def render_documentation(document: Mapping[str, Any]) -> str:
         for path, calls in document["paths"].items()
         for method, call in calls.items()
     )
+    prefix = "".join(f" Paths begin with {escape(server['url'])}." for server in document.get("servers", ()))
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body><h1>{title}</h1>'
-        f"<p>{escape(document['info'].get('description', ''))}</p>"
+        f"<p>{escape(document['info'].get('description', ''))}{prefix}</p>"
         f'<p>For programs: <a href="openapi.json">openapi.json</a></p>{calls}</body></html>'
     )
 
@@ -41,6 +42,7 @@ def _render_call(document: Mapping[str, Any], method: str, path: str, call: Mapp
         + _render_scopes(call)
         + _render_table("Fields", ("name", "where", "default", "meaning"), _list_fields(document, call))
         + _render_table("Answers", ("status", "type", "meaning"), _list_answers(call))
+        + _render_table("Members of the answer", ("name", "meaning"), _list_members(document, call))
         + "</section>"
     )
 
@@ -99,3 +101,25 @@ def _kinds(schema: Mapping[str, Any]) -> list[str]:
 def _list_answers(call: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for status, answer in sorted(call["responses"].items()):
         yield status, ", ".join(answer.get("content", {})), answer["description"]
+
+
+def _list_members(document: Mapping[str, Any], call: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The members of what a call answers as JSON where it succeeds, those inside of others by their path."""
+    schemas = [
+        answer["content"]["application/json"]["schema"]
+        for status, answer in sorted(call["responses"].items())
+        if status.startswith("2") and "application/json" in answer.get("content", {})
+    ]
+    if schemas:
+        yield from _walk_members(document, schemas[0], "")
+
+
+def _walk_members(document: Mapping[str, Any], schema: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    for choice in _with_alternatives(schema):
+        if "$ref" in choice:
+            about = document["components"]["schemas"][choice["$ref"].rpartition("/")[2]]
+            for name, member in about.get("properties", {}).items():
+                yield f"{path}{name}", _describe_schema(member)
+                yield from _walk_members(document, member, f"{path}{name}.")
+        elif "items" in choice:
+            yield from _walk_members(document, choice["items"], f"{path.removesuffix('.')}[].")

@@ -75,8 +75,8 @@ _MOMENT_SCHEMA: dict[str, Any] = {
         {"type": "string", "format": "date-time"},
         {"type": "number", "minimum": 0, "exclusiveMaximum": END_OF_TIME_SECONDS},
     ],
-    "description": "RFC 3339 with an offset, or Unix seconds; from 1970 to before 2200. What is finer than a "
-    "microsecond is rounded down.",
+    "description": "RFC 3339 or ISO 8601 with an offset, or Unix seconds; from 1970 to before 2200. What is finer than "
+    "a microsecond is rounded down.",
     "examples": ["2026-11-20T10:00:00Z", 1795168800.5],
 }
 

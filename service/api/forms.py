@@ -106,7 +106,8 @@ def _explain_parser(complaint: str, limits: FormLimits) -> LimitExceeded | Malfo
     if complaint.startswith(_LIMIT_COMPLAINTS):
         return LimitExceeded(
             f"the form is too large: at most {limits.max_files} files and {limits.max_texts} text fields of at most "
-            f"{limits.max_text_bytes} bytes are taken. Send fewer at once."
+            f"{limits.max_text_bytes} bytes are taken. Send fewer at once; and give an image a file name "
+            '(filename="crop.jpg" in its part), for a part without one is text.'
         )
     return MalformedBody(f"the form cannot be read: {complaint}")
 
@@ -138,7 +139,11 @@ def _check_part(
     if isinstance(value, UploadFile) and UploadedFile not in kinds:
         return FieldError(name, "is text, but was sent as a file (with curl: -F field=value, without @)")
     if isinstance(value, str) and kinds <= {UploadedFile}:
-        return FieldError(name, f"is a file, but was sent as text (with curl: -F {name}=@crop.jpg)")
+        return FieldError(
+            name,
+            f"is a file, but came as text: give its part a file name (with curl: -F {name}=@crop.jpg; in a header: "
+            f'Content-Disposition: form-data; name="{name}"; filename="crop.jpg")',
+        )
     if name in values and not _is_list(model, name):
         return FieldError(name, "was sent more than once")
     return None

@@ -13,14 +13,19 @@ _MAX_LENGTH = 64
 # Rounds down in the product too, whatever the number of digits that were sent.
 _ROUNDING_DOWN = Context(prec=40, rounding=ROUND_FLOOR)
 
-_UNIX_SECONDS = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
-_RFC_3339 = re.compile(
-    r"(?P<date_and_time>[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2})"
-    r"(\.(?P<fraction>[0-9]+))?"
-    r"(?P<offset>[Zz]|[+-][0-9]{2}:[0-9]{2})"
+_UNIX_SECONDS = re.compile(r"-?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]{1,3})?")
+# RFC 3339, and what writers of ISO 8601 make of it: no seconds, a comma, no separators, an offset without a colon or
+# without minutes.
+_TIME = re.compile(
+    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})[Tt ]"
+    r"(?P<time>[0-9]{2}:[0-9]{2}:[0-9]{2}|[0-9]{6}|[0-9]{2}:[0-9]{2}(?![.,])|[0-9]{4}(?![.,]))"
+    r"([.,](?P<fraction>[0-9]+))?"
+    r" ?(?P<offset>[Zz]|[+-][0-9]{2}(:?[0-9]{2})?|(UTC|GMT))"
 )
-_WITHOUT_OFFSET = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9:.]*)?")
-_WITH_LOST_PLUS = re.compile(r"[0-9]{4}-.*[Tt ][0-9:.]+ [0-9]{2}:[0-9]{2}")
+_WITHOUT_OFFSET = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}([Tt ][0-9:.,]*)?")
+_WITH_LOST_PLUS = re.compile(r"[0-9]{4}-.*[Tt ][0-9:.,]+ [0-9]{2}(:?[0-9]{2})?")
+# Of Unix times in smaller units, the name and how many are a second.
+_SMALLER_UNITS = (("milliseconds", 10**3), ("microseconds", 10**6), ("nanoseconds", 10**9))
 
 
 def parse_moment(value: object) -> int:
@@ -48,10 +53,10 @@ def _parse_text(text: str) -> int:
     if len(text) > _MAX_LENGTH:
         raise ValueError(f"a time has at most {_MAX_LENGTH} characters, this one has {len(text)}")
     if _UNIX_SECONDS.fullmatch(text):
-        return _from_seconds(Decimal(text))
-    found = _RFC_3339.fullmatch(text)
+        return _from_seconds(Decimal(text.replace(",", ".")))
+    found = _TIME.fullmatch(text)
     if found:
-        return _from_rfc_3339(text, found)
+        return _from_date_and_time(text, found)
     if _WITH_LOST_PLUS.fullmatch(text):
         raise ValueError(f"{text!r} has a space before its offset: in a URL or a urlencoded form, write the + as %2B")
     if _WITHOUT_OFFSET.fullmatch(text):
@@ -68,9 +73,9 @@ def _from_seconds(seconds: Decimal) -> int:
     return int(_ROUNDING_DOWN.multiply(seconds, MICROSECONDS_PER_SECOND).to_integral_value(ROUND_FLOOR))
 
 
-def _from_rfc_3339(text: str, found: re.Match[str]) -> int:
+def _from_date_and_time(text: str, found: re.Match[str]) -> int:
     try:
-        moment = datetime.fromisoformat(found["date_and_time"].upper()).replace(tzinfo=UTC)
+        moment = datetime.fromisoformat(f"{found['date']}T{found['time']}").replace(tzinfo=UTC)
     except ValueError as error:
         raise ValueError(f"{text!r} is not a time that exists: {error}") from error
     fraction = int((found["fraction"] or "").ljust(6, "0")[:6])
@@ -79,9 +84,9 @@ def _from_rfc_3339(text: str, found: re.Match[str]) -> int:
 
 
 def _offset_seconds(text: str, offset: str) -> int:
-    if offset in "Zz":
+    if offset.isalpha():
         return 0
-    hours, minutes = int(offset[1:3]), int(offset[4:6])
+    hours, minutes = int(offset[1:3]), int(offset[3:].removeprefix(":") or "0")
     if hours > 23 or minutes > 59:
         raise ValueError(f"{text!r} has the offset {offset}; offsets go from -23:59 to +23:59")
     seconds = hours * 3600 + minutes * 60
@@ -91,4 +96,16 @@ def _offset_seconds(text: str, offset: str) -> int:
 def _out_of_range(value: object) -> str:
     shown = f"{value}"
     shown = shown if len(shown) <= _MAX_LENGTH else f"{shown[:_MAX_LENGTH]}…"
-    return f"{shown} is outside the times that are kept: from 1970-01-01T00:00:00Z to before 2200-01-01T00:00:00Z"
+    limits = "is outside the times that are kept: from 1970-01-01T00:00:00Z to before 2200-01-01T00:00:00Z"
+    unit = _smaller_unit(value)
+    return f"{shown} {limits}" + (f"; it looks like {unit[0]}: divide by {unit[1]}" if unit else "")
+
+
+def _smaller_unit(value: object) -> tuple[str, int] | None:
+    """In which unit a number would be a time from 2001 to 2199, as most that are sent are."""
+    if not isinstance(value, Decimal | int) or not Decimal(value).is_finite():
+        return None
+    for name, number in _SMALLER_UNITS:
+        if 10**9 * number <= value < END_OF_TIME_SECONDS * number:
+            return name, number
+    return None

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
+from service.api.clock import ClockConfirmation
 from service.api.compare import CompareForm
 from service.api.detection_requests import BatchForm, DetectionFilterFields, DetectionForm
 from service.api.problems import Problem
@@ -42,6 +43,7 @@ def _schemas() -> dict[str, Any]:
             (BatchForm, "validation"),
             (CompareForm, "validation"),
             (DetectionFilterFields, "validation"),
+            (ClockConfirmation, "validation"),
             (DetectionForm, "validation"),
             (SearchForm, "validation"),
             (Problem, "serialization"),

@@ -154,4 +154,6 @@ def _allowed_methods(request: Request) -> str:
         if compile_path(template)[0].match(request.url.path)
         for method in calls
     }
+    if "GET" in methods:
+        methods.add("HEAD")
     return ", ".join(sorted(methods))

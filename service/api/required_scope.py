@@ -7,9 +7,9 @@ from fastapi import Depends, FastAPI, Request, Security
 from fastapi.routing import iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from service.access.caller import Caller
 from service.access.scope import Scope
 from service.api.access_control import OPEN_PATHS
-from service.caller import Caller
 from service.errors import Forbidden
 
 # Declares in OpenAPI how a key is sent; it is read and checked before, by the middleware.

@@ -8,7 +8,7 @@ from service.access.scope import Scope
 from service.api.declared_problems import IMAGE_ERRORS, STORING_ERRORS, declare_problems
 from service.api.dependencies import RunningComponents, refuse_query_parameters, require_started
 from service.api.forms import URLENCODED, describe_form, read_form
-from service.api.request_source import source_of
+from service.api.request_source import cameras_of, source_of
 from service.api.required_scope import requires
 from service.api.search_answers import SearchAnswer, describe_search
 from service.api.search_form import SearchForm
@@ -36,7 +36,7 @@ async def post_search(request: Request, components: RunningComponents) -> Respon
     """The query is `image`, or `detection_id` of a stored detection, which is then no candidate itself."""
     form = await read_form(request, SearchForm)
     write_answer = partial(_write_answer, components)
-    content = await search_on_record(components, form.to_query(), source_of(request), write_answer)
+    content = await search_on_record(components, form.to_query(cameras_of(request)), source_of(request), write_answer)
     return Response(content, media_type="application/json")
 
 

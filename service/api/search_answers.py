@@ -4,7 +4,7 @@ from pydantic import BaseModel, Field
 
 from model.checkpoint import Checkpoint
 from model.config import ModelConfig
-from service.api.answers import MOMENT_FORMAT, FeatureMapSize, ImageSize
+from service.api.answers import MOMENT_FORMAT, FeatureMapSize, ImageSize, WarningAnswer, describe_warnings
 from service.api.correspondence_answers import CorrespondenceAnswer, PixelGrid, describe_correspondences
 from service.gallery.scored_candidates import ScoredPivot
 from service.observability.stage_timing import Timing
@@ -102,6 +102,7 @@ class SearchAnswer(BaseModel):
     gallery: SearchGalleryAnswer
     temporal_lifting: LiftingAnswer
     matches: list[MatchAnswer]
+    warnings: list[WarningAnswer] = Field(description="Mostly empty.")
     timing_ms: TimingAnswer
 
 
@@ -115,6 +116,7 @@ def describe_search(result: SearchResult, checkpoint: Checkpoint, fingerprint: s
         gallery=SearchGalleryAnswer(size=result.gallery_size, candidates=result.num_candidates),
         temporal_lifting=_describe_lifting(result.lifting),
         matches=[_describe_match(match, query_grid, config) for match in result.matches],
+        warnings=describe_warnings(result.warnings),
         timing_ms=_describe_timing(result.timing_ms),
     )
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from model.temporal_lifting import LiftingParameters
+from service.access.camera_limit import CameraLimit
 from service.api.detection_requests import require_later
 from service.api.fields import Identifier, ImageFile, Moment, Number, WholeNumber
 from service.api.forms import Form
@@ -66,15 +67,18 @@ class SearchForm(Form):
     def _check_order(cls, time_to: int | None, info: ValidationInfo) -> int | None:
         return require_later(time_to, info)
 
-    def to_query(self) -> SearchQuery:
-        """The query of the inner layers.
+    def to_query(self, cameras: CameraLimit) -> SearchQuery:
+        """The query of the inner layers, of a caller who may see these cameras' detections alone.
 
         Raises:
+            Forbidden: it names another camera.
             InvalidField: not exactly one of image and detection_id; lifting demanded without camera or time.
         """
         self._check_query()
+        if self.camera_id is not None:
+            cameras.require(self.camera_id)  # whose detections are looked at, too: the nearby persons
         candidates = CandidateFilter(
-            frozenset(self.camera_ids), frozenset(self.exclude_camera_ids), self.time_from, self.time_to
+            cameras.narrow(frozenset(self.camera_ids)), frozenset(self.exclude_camera_ids), self.time_from, self.time_to
         )
         return SearchQuery(
             image=None if self.image is None else self.image.content,
@@ -91,6 +95,7 @@ class SearchForm(Form):
             num_correspondences=self.num_correspondences,
             min_similarity=self.min_similarity,
             include_pivots=self.include_pivots,
+            cameras=cameras,
         )
 
     def _check_query(self) -> None:

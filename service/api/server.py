@@ -1,39 +1,27 @@
 """Runs the service: one process, until it is told to end."""
 
 import asyncio
+import resource
 import signal
 import socket
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
-import uvicorn
+import uvloop
 from fastapi import FastAPI
 from prometheus_client import disable_created_metrics
 
 from service.api.application import create_application
-from service.api.guarded_connections import ConnectionLimits, guard_connections
-from service.api.tls import ServedCertificate, limit_handshakes
+from service.api.http_connection import ConnectionLimits, HttpConnections
+from service.api.tls import ServedCertificate
 from service.observability.log_lines import configure_logging
 from service.settings import Settings
 from service.shutdown_time import ShutdownTime
 
-
-class _AnnouncingServer(uvicorn.Server):
-    """Says where it listens, once it does: programs that start the service wait for this line. And when it ends."""
-
-    def __init__(self, config: uvicorn.Config, shutdown_time: ShutdownTime) -> None:
-        super().__init__(config)
-        self._shutdown_time = shutdown_time
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for listener in sockets or ():
-            url = _url(listener, has_tls=self.config.ssl is not None)
-            print(f"listening on {url}", flush=True)  # noqa: T201 (the line is for whoever started it)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._shutdown_time.begin()  # at once, so that the stream ends beside the requests and not after them
-        await super().shutdown(sockets)
+# Connections that the kernel keeps until they are accepted.
+_BACKLOG = 2048
+# Of files, Redis, the device, clients that begin TLS: a service at rest has some 40.
+_OTHER_DESCRIPTORS = 128
 
 
 def serve(settings: Settings) -> None:
@@ -41,7 +29,7 @@ def serve(settings: Settings) -> None:
 
     Raises:
         OSError: the address cannot be listened on.
-        ValueError: the API keys or the certificate cannot be used.
+        ValueError: the API keys or the certificate cannot be used, or there are too few file descriptors.
         Exception: whatever `open_components` raises when disk, Redis, checkpoint or device cannot be opened.
     """
     configure_logging(settings.log_format)
@@ -49,36 +37,37 @@ def serve(settings: Settings) -> None:
     disable_created_metrics()  # type: ignore[no-untyped-call]
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
+        _make_room_for(settings.max_connections)
         certificate = _load_certificate(settings)
         with _bind(settings.host, settings.port) as listener:
             application = create_application(settings)
-            configuration = uvicorn.Config(
-                application,
-                http=guard_connections(ConnectionLimits.of(settings), application.state.metrics),
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                server_header=False,
-                ws="none",
-                # Uvicorn's own default believes every program on this machine where a request comes from.
-                proxy_headers=bool(settings.trusted_proxies),
-                forwarded_allow_ips=list(settings.trusted_proxies),
-                timeout_graceful_shutdown=settings.shutdown_timeout_seconds,
-            )
-            configuration.load()
-            configuration.ssl = certificate.context if certificate else None
-            server = _AnnouncingServer(configuration, application.state.shutdown)
-            application.state.metrics.watch(
-                "qaconv_http_connections", "Open connections.", lambda: len(server.server_state.connections)
-            )
-            with asyncio.Runner(loop_factory=configuration.get_loop_factory()) as runner:
-                if certificate:
-                    limit_handshakes(runner.get_loop(), settings.header_timeout_seconds)
-                runner.run(_serve(application, server, listener, certificate))
+            metrics = application.state.metrics
+            connections = HttpConnections(application, ConnectionLimits.of(settings), metrics)
+            metrics.watch("qaconv_http_connections", "Open connections.", lambda: len(connections.opened))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_serve(application, connections, listener, certificate))
     except KeyboardInterrupt:
-        pass  # The server ended as it was told to; uvicorn raises the signal again when it is done.
+        pass  # It was told to end before it served.
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _make_room_for(max_connections: int) -> None:
+    """Sees to it that the process may have a file descriptor for each connection.
+
+    Raises:
+        ValueError: it may not.
+    """
+    needed = max_connections + _OTHER_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise ValueError(
+            f"{max_connections} connections and {_OTHER_DESCRIPTORS} descriptors for all else are {needed}, and this "
+            f"process may have {hard}: set QACONV_MAX_CONNECTIONS to {max(1, hard - _OTHER_DESCRIPTORS)} or less, or "
+            "raise the limit (ulimit -n, LimitNOFILE=)"
+        )
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _load_certificate(settings: Settings) -> ServedCertificate | None:
@@ -88,17 +77,47 @@ def _load_certificate(settings: Settings) -> ServedCertificate | None:
 
 
 async def _serve(
-    application: FastAPI, server: uvicorn.Server, listener: socket.socket, certificate: ServedCertificate | None
+    application: FastAPI, connections: HttpConnections, listener: socket.socket, certificate: ServedCertificate | None
 ) -> None:
-    # The lifespan is entered here and not by uvicorn, which would turn its errors into log lines and an exit status.
     async with application.router.lifespan_context(application):
         watch = asyncio.create_task(certificate.watch()) if certificate else None
         try:
-            await server.serve([listener])
+            await _serve_until_told(connections, listener, certificate, application.state.shutdown)
         finally:
             if watch is not None:
                 watch.cancel()
                 await asyncio.wait([watch])
+
+
+async def _serve_until_told(
+    connections: HttpConnections,
+    listener: socket.socket,
+    certificate: ServedCertificate | None,
+    shutdown_time: ShutdownTime,
+) -> None:
+    """Says where it listens, once it does: programs that start the service wait for this line."""
+    tls: dict[str, Any] = {}
+    if certificate is not None:
+        # Their own limits are a minute and half of one: so long a client that sends nothing would have a descriptor,
+        # before and after it is a connection that anything else limits.
+        seconds = connections.limits.header_seconds
+        tls = {"ssl": certificate.context, "ssl_handshake_timeout": seconds, "ssl_shutdown_timeout": seconds}
+    loop = asyncio.get_running_loop()
+    told_to_end = asyncio.Event()
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    for each in before:
+        loop.add_signal_handler(each, told_to_end.set)
+    try:
+        server = await loop.create_server(connections, sock=listener, backlog=_BACKLOG, **tls)
+        print(f"listening on {_url(listener, has_tls=certificate is not None)}", flush=True)  # noqa: T201 (see above)
+        await told_to_end.wait()
+        server.close()
+        shutdown_time.begin()  # at once, so that the stream ends beside the requests and not after them
+        await connections.stop(shutdown_time.seconds_left)
+    finally:
+        for each, handler in before.items():
+            loop.remove_signal_handler(each)
+            signal.signal(each, handler)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -1,6 +1,6 @@
 """Calls about the service itself: its model, its gallery, whether it lives and is ready, and its metrics."""
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from model.checkpoint import Checkpoint
 from service.access.scope import Scope
@@ -17,6 +17,7 @@ from service.api.answers import (
 from service.api.declared_problems import KEY_ERRORS, declare_exempt_problems, declare_problems
 from service.api.dependencies import RunningComponents, refuse_query_parameters, require_started
 from service.api.metrics import answer_metrics
+from service.api.request_source import cameras_of
 from service.api.required_scope import requires
 from service.describe_gallery import describe_gallery
 from service.errors import Unavailable
@@ -46,9 +47,9 @@ async def get_model(components: RunningComponents) -> ModelAnswer:
     responses=declare_problems(),
     dependencies=[*_readable, Depends(require_started)],
 )
-async def get_gallery(components: RunningComponents) -> GalleryAnswer:
-    """Counts are of now."""
-    return GalleryAnswer.of(await describe_gallery(components))
+async def get_gallery(request: Request, components: RunningComponents) -> GalleryAnswer:
+    """Counts are of now. A key that is limited to cameras is told of these alone."""
+    return GalleryAnswer.of(await describe_gallery(components, cameras_of(request)))
 
 
 @router.get(

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import ssl
-from functools import partial
 from pathlib import Path
 
 # A renewed certificate is served from the next connection after this time on.
@@ -75,15 +74,6 @@ class ServedCertificate:
 
     def _look(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_stamp(path) for path in (self._certificate, self._key))
-
-
-def limit_handshakes(loop: asyncio.AbstractEventLoop, timeout_seconds: float) -> None:
-    """Give clients of the servers that a loop will make so much time to begin TLS.
-
-    Uvicorn says nothing of it, and the loop's own limit is a minute: so long each client that sends nothing would have
-    a file descriptor, before it is a connection that anything else limits.
-    """
-    loop.create_server = partial(loop.create_server, ssl_handshake_timeout=timeout_seconds)  # type: ignore[method-assign]
 
 
 def _create_context() -> ssl.SSLContext:

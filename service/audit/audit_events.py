@@ -123,20 +123,20 @@ class Compared(AuditEvent):
 
 @dataclass(frozen=True, slots=True)
 class Fetched(AuditEvent):
-    """What is stored of a person was handed out: the `part` is the crop or the feature map, which can be searched with
-    elsewhere.
+    """What is stored of a person was handed out: the `part` is the metadata, the crop, or the feature map, which can be
+    searched with elsewhere.
     """
 
     event: ClassVar[str] = "fetch"
 
     source: Source
     detection_id: str
-    part: Literal["image", "feature_map"]
+    part: Literal["metadata", "image", "feature_map"]
 
 
 @dataclass(frozen=True, slots=True)
 class AuditedFilter:
-    """Which detections an erasure meant: those for which everything that is not None holds."""
+    """Which detections an erasure or a listing meant: those for which everything that is not None holds."""
 
     detection_id: str | None = None
     camera_id: str | None = None
@@ -144,6 +144,47 @@ class AuditedFilter:
     person_id: str | None = None
     time_from: str | None = None
     time_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(AuditEvent):
+    """A page of a listing was handed out: where a person was, with a label's filter.
+
+    Attributes:
+        cameras: those that the key is limited to; None: all.
+        is_continued: the page goes on where another ended.
+        count: detections on the page.
+    """
+
+    event: ClassVar[str] = "list"
+
+    source: Source
+    filter: AuditedFilter
+    cameras: tuple[str, ...] | None
+    limit: int
+    is_continued: bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedPlace:
+    """A detection's camera and time, and its picture: the SHA-256, None where no crop is kept or it is damaged."""
+
+    camera_id: str
+    timestamp: str
+    image_sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced(AuditEvent):
+    """A stored detection is about to be replaced by another picture, or as of another camera or time."""
+
+    event: ClassVar[str] = "replace"
+
+    source: Source
+    detection_id: str
+    before: AuditedPlace
+    after: AuditedPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +231,26 @@ class RetentionErased(AuditEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class ClockDoubted(AuditEvent):
+    """The clock has jumped: from now on nothing is deleted for its age, and times of entries may be wrong."""
+
+    event: ClassVar[str] = "clock_doubted"
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClockConfirmed(AuditEvent):
+    """Somebody vouched for the clock: `clock` is what it said, `doubt` why it was doubted (None: it was not)."""
+
+    event: ClassVar[str] = "clock_confirmed"
+
+    source: Source
+    clock: str
+    doubt: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class AuditedKey:
     """An API key without its secret, and without the hash of it; the fingerprint tells when the secret is another."""
 
@@ -199,6 +260,7 @@ class AuditedKey:
     secret_fingerprint: str
     requests_per_minute: int | None = None
     expires_at: str | None = None
+    camera_ids: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

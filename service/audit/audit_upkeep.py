@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
-from service.audit.audit_events import Started, Stopped
+from service.audit.audit_events import ClockDoubted, Started, Stopped
 from service.components import Components
 from service.storage.audit.audit_log import AuditLog
 from service.storage.audit.audit_retention import trim_record
+from service.storage.clock_check import ClockCheck
 
 _SECONDS_BETWEEN_RETRIES = 1.0
 _RETRIES_BETWEEN_HOURS = 3600
@@ -21,7 +22,9 @@ _logger = logging.getLogger(__name__)
 async def serving_on_record(components: Components) -> AsyncIterator[None]:
     """Around the time that a service serves: its begin and end are on record, and the record is looked after."""
     await components.audit.record_regardless(_describe_start(components))
-    upkeep = asyncio.create_task(keep_record(components.audit, components.settings.audit_retention_days))
+    upkeep = asyncio.create_task(
+        keep_record(components.audit, components.clock, components.settings.audit_retention_days)
+    )
     try:
         yield
     finally:
@@ -31,14 +34,16 @@ async def serving_on_record(components: Components) -> AsyncIterator[None]:
         log_head(components.audit)
 
 
-async def keep_record(audit: AuditLog, retention_days: int) -> None:
-    """Runs until it is cancelled: at first and every hour deletes what is too old and logs the head, and every second
-    tries whether a record that could not be written can be.
+async def keep_record(audit: AuditLog, clock: ClockCheck, retention_days: int) -> None:
+    """Runs until it is cancelled: at first and every hour deletes what is too old and logs the head. Every second it
+    tries whether a record that could not be written can be, and puts on record when the clock is no longer believed.
     """
+    was_doubted = False
     while True:
-        await _trim(audit, retention_days)
+        await _trim(audit, clock, retention_days)
         log_head(audit)
         for _ in range(_RETRIES_BETWEEN_HOURS):
+            was_doubted = await _tell_of_doubt(audit, clock, was_doubted=was_doubted)
             await asyncio.sleep(_SECONDS_BETWEEN_RETRIES)
             await _retry(audit)
 
@@ -48,12 +53,21 @@ def log_head(audit: AuditLog) -> None:
     _logger.info("the head of the audit record is %s", audit.head)
 
 
-async def _trim(audit: AuditLog, retention_days: int) -> None:
+async def _trim(audit: AuditLog, clock: ClockCheck, retention_days: int) -> None:
     try:
-        await trim_record(audit, retention_days)
+        if await asyncio.to_thread(clock.read) is not None:
+            await trim_record(audit, retention_days)
     except Exception:
         # Whatever it is: entries kept too long are no reason to stop looking after the record.
         _logger.exception("the audit record was not trimmed; it is tried again in an hour")
+
+
+async def _tell_of_doubt(audit: AuditLog, clock: ClockCheck, *, was_doubted: bool) -> bool:
+    await asyncio.to_thread(clock.read)
+    doubt = clock.doubt
+    if doubt is not None and not was_doubted:
+        await audit.record_regardless(ClockDoubted(doubt))
+    return doubt is not None
 
 
 async def _retry(audit: AuditLog) -> None:

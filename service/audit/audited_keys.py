@@ -36,7 +36,7 @@ class KeysOnRecord:
 
     async def _compare_with_record(self, keys: tuple[AuditedKey, ...]) -> None:
         last = await asyncio.to_thread(find_last, self._audit.directory, KeysChanged.event)
-        before = None if last is None else tuple(_read_key(fields) for fields in last.fields()["after"])
+        before = None if last is None else tuple(read_key(fields) for fields in last.fields()["after"])
         if (before or ()) != keys:
             await self._audit.record_regardless(KeysChanged(before, keys, while_down=True))
 
@@ -49,6 +49,7 @@ def _describe(keys: Sequence[KeyDescription]) -> tuple[AuditedKey, ...]:
             scopes=tuple(sorted(key.scopes)),
             secret_fingerprint=key.secret_fingerprint,
             requests_per_minute=key.requests_per_minute,
+            camera_ids=None if key.camera_ids is None else tuple(sorted(key.camera_ids)),
             expires_at=None if key.expires_at is None else format_moment(int(key.expires_at.timestamp()) * 1_000_000),
         )
         for key in keys
@@ -56,5 +57,8 @@ def _describe(keys: Sequence[KeyDescription]) -> tuple[AuditedKey, ...]:
     return tuple(sorted(described, key=lambda key: key.key_id))
 
 
-def _read_key(fields: dict[str, Any]) -> AuditedKey:
-    return AuditedKey(**{**fields, "scopes": tuple(fields["scopes"])})
+def read_key(fields: dict[str, Any]) -> AuditedKey:
+    """A key as an entry has it."""
+    cameras = fields.get("camera_ids")  # entries from before keys could be limited lack it
+    lists = {"scopes": tuple(fields["scopes"]), "camera_ids": None if cameras is None else tuple(cameras)}
+    return AuditedKey(**{**fields, **lists})

@@ -6,12 +6,13 @@ from service.audit.audit_events import (
     AuditedImage,
     AuditedMatch,
     AuditedParameters,
+    AuditedPlace,
     AuditedQuery,
     Compared,
     Searched,
     Source,
 )
-from service.records import DetectionFilter
+from service.records import DetectionFilter, DetectionMetadata
 from service.rfc_3339 import format_moment
 from service.search.compare_crops import Comparison
 from service.search.search_records import SearchQuery, SearchResult
@@ -106,7 +107,7 @@ def describe_comparison(
 
 
 def describe_filter(chosen: DetectionFilter) -> AuditedFilter:
-    """The filter of an erasure."""
+    """The filter of an erasure or of a listing."""
     return AuditedFilter(
         detection_id=None,
         camera_id=chosen.camera_id,
@@ -115,6 +116,11 @@ def describe_filter(chosen: DetectionFilter) -> AuditedFilter:
         time_from=_moment(chosen.time_from_us),
         time_to=_moment(chosen.time_to_us),
     )
+
+
+def describe_place(metadata: DetectionMetadata, image_sha256: str | None) -> AuditedPlace:
+    """Where and when a detection was seen, and which picture it has."""
+    return AuditedPlace(metadata.camera_id, format_moment(metadata.timestamp_us), image_sha256)
 
 
 def _moment(microseconds: int | None) -> str | None:

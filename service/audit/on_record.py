@@ -1,7 +1,8 @@
-"""Searches, comparisons, crops that were looked at and erasures as the audit record holds them: what was asked, by
-whom, and what came of it.
+"""Searches, comparisons, listings, detections that were looked at or replaced, and erasures as the audit record holds
+them: what was asked, by whom, and what came of it.
 
-A search is on record before it is answered, and one that cannot be put on record is not answered; so is a crop. An
+A search is on record before it is answered, and one that cannot be put on record is not answered; so is what is read. A
+replacement is on record before it is done, and one that cannot be put on record is not done. An
 erasure is on record before it begins and after it ended, so that a crash in between hides nothing; and it is done even
 if no entry can be written, for the person whose pictures they are goes before the record.
 """
@@ -11,18 +12,40 @@ from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import TypeVar
 
-from service.audit.audit_events import AuditedFilter, Erased, EraseRequested, Fetched, RetentionErased, Source
-from service.audit.describe_for_audit import describe_comparison, describe_filter, describe_search
+import numpy as np
+
+from service.access.camera_limit import EVERY_CAMERA, CameraLimit
+from service.audit.audit_events import (
+    AuditedFilter,
+    ClockConfirmed,
+    Erased,
+    EraseRequested,
+    Fetched,
+    Listed,
+    Replaced,
+    RetentionErased,
+    Source,
+)
+from service.audit.describe_for_audit import (
+    describe_comparison,
+    describe_filter,
+    describe_place,
+    describe_search,
+)
 from service.components import Components
 from service.erasure.erase_detections import erase_detection, erase_detections
-from service.errors import DetectionNotFound, QueueFull, ServiceError
+from service.errors import DetectionNotFound, Forbidden, QueueFull, ServiceError
 from service.inference.feature_extraction import FeatureMap
-from service.read_detections import StoredCrop, read_crop, read_feature_map
-from service.records import DetectionFilter
+from service.ingest.ingest_detection import IngestedDetection, NewDetection, ingest_detection
+from service.read_detections import StoredCrop, list_detections, read_crop, read_feature_map, read_metadata
+from service.records import DetectionFilter, DetectionMetadata, DetectionPage, DetectionRecord
+from service.rfc_3339 import format_moment
 from service.search.compare_crops import Comparison, compare_crops
 from service.search.search_gallery import search_gallery
 from service.search.search_records import SearchQuery, SearchResult
+from service.storage.detection_store import DetectionStore
 from service.storage.erasure_receipts import ErasureReceipt
+from service.storage.record_encoding import DamagedRecord
 
 Answer = TypeVar("Answer")
 
@@ -98,16 +121,80 @@ async def compare_on_record(
     return comparison
 
 
-async def read_crop_on_record(components: Components, detection_id: str, source: Source) -> StoredCrop:
-    """`read_crop`, on record where there is one. Raises as it does, and StorageFull, Unavailable, QueueFull."""
-    crop = await read_crop(components, detection_id)
+async def ingest_on_record(
+    components: Components, detection: NewDetection, source: Source, cameras: CameraLimit = EVERY_CAMERA
+) -> IngestedDetection:
+    """`ingest_detection`; where it replaces a stored one by another picture, camera or time, that is put on record.
+
+    Raises:
+        Forbidden: it is of another camera than the caller's, or the detection that it would replace is.
+        StorageFull, Unavailable, QueueFull: a replacement cannot be put on record, so that it is not made.
+        ServiceError: as `ingest_detection`.
+    """
+    cameras.require(detection.camera_id)
+
+    async def before_replacing(stored: DetectionMetadata, record: DetectionRecord) -> None:
+        if not cameras.admits(stored.camera_id):
+            raise Forbidden(
+                f"{cameras.description}; the detection {detection.detection_id!r} that is stored is of another: use "
+                "another ID"
+            )
+        before_sha256, is_same = await asyncio.to_thread(_compare_with_stored, components.store, record)
+        if is_same and (stored.camera_id, stored.timestamp_us) == (detection.camera_id, detection.timestamp_us):
+            return
+        before = describe_place(stored, before_sha256)
+        after = describe_place(record.metadata, await _hash(detection.image))
+        await components.audit.record(Replaced(source, stored.detection_id, before, after))
+
+    return await ingest_detection(components, detection, before_replacing)
+
+
+async def list_on_record(
+    components: Components,
+    chosen: DetectionFilter,
+    limit: int,
+    cursor: str | None,
+    *,
+    source: Source,
+    cameras: CameraLimit = EVERY_CAMERA,
+) -> DetectionPage:
+    """`list_detections`, each page on record. Raises as it does, and StorageFull, Unavailable, QueueFull."""
+    page = await list_detections(components, chosen, limit, cursor, cameras)
+    event = Listed(
+        source=source,
+        filter=describe_filter(chosen),
+        cameras=None if cameras.camera_ids is None else tuple(sorted(cameras.camera_ids)),
+        limit=limit,
+        is_continued=cursor is not None,
+        count=len(page.detections),
+    )
+    await components.audit.record(event)
+    return page
+
+
+async def read_metadata_on_record(
+    components: Components, detection_id: str, source: Source, cameras: CameraLimit = EVERY_CAMERA
+) -> DetectionMetadata:
+    """`read_metadata`, on record where there is any. Raises as it does, and StorageFull, Unavailable, QueueFull."""
+    metadata = await read_metadata(components, detection_id, cameras)
+    await components.audit.record(Fetched(source, detection_id, "metadata"))
+    return metadata
+
+
+async def read_crop_on_record(
+    components: Components, detection_id: str, source: Source, cameras: CameraLimit = EVERY_CAMERA
+) -> StoredCrop:
+    """`read_crop`, likewise."""
+    crop = await read_crop(components, detection_id, cameras)
     await components.audit.record(Fetched(source, detection_id, "image"))
     return crop
 
 
-async def read_feature_map_on_record(components: Components, detection_id: str, source: Source) -> FeatureMap:
+async def read_feature_map_on_record(
+    components: Components, detection_id: str, source: Source, cameras: CameraLimit = EVERY_CAMERA
+) -> FeatureMap:
     """`read_feature_map`, likewise."""
-    feature_map = await read_feature_map(components, detection_id)
+    feature_map = await read_feature_map(components, detection_id, cameras)
     await components.audit.record(Fetched(source, detection_id, "feature_map"))
     return feature_map
 
@@ -135,6 +222,14 @@ async def erase_detections_on_record(components: Components, chosen: DetectionFi
         raise
     await erasure.end(None)
     return receipt
+
+
+async def confirm_clock_on_record(components: Components, time_us: int, source: Source) -> int:
+    """`ClockCheck.confirm`, on record: what is too old by it is deleted from then on. Raises as it does."""
+    doubt = components.clock.doubt
+    now_us = await asyncio.to_thread(components.clock.confirm, time_us)
+    await components.audit.record_regardless(ClockConfirmed(source, format_moment(now_us), doubt))
+    return now_us
 
 
 def retention_recorder(components: Components) -> Callable[[Sequence[str]], Awaitable[None]]:
@@ -176,6 +271,23 @@ class _Erasure:
                 detection_ids=part,
             )
             await self._components.audit.record_regardless(event)
+
+
+def _compare_with_stored(store: DetectionStore, record: DetectionRecord) -> tuple[str | None, bool]:
+    """The SHA-256 of the stored crop, None where none is kept, and whether the new one is the same picture.
+
+    Where a crop is not kept, its feature map tells. Of a damaged record nobody knows.
+    """
+    detection_id = record.metadata.detection_id
+    try:
+        crop, feature_map = store.get_crop(detection_id), store.get_feature_map(detection_id)
+    except DamagedRecord:
+        return None, False
+    if crop and record.crop:
+        is_same = crop == record.crop
+    else:
+        is_same = feature_map is not None and np.array_equal(feature_map, record.feature_map)
+    return sha256(crop).hexdigest() if crop else None, is_same
 
 
 async def _hash(image: bytes) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.audit.audit_events import Compared, Erased, EraseRequested, Searched
+from service.audit.audit_events import Compared, Erased, EraseRequested, Listed, Replaced, Searched
 from service.storage.audit.audit_entry import AuditEntry
 
 _NOT_GIVEN = "–"
@@ -67,8 +67,25 @@ def _describe_comparison(fields: Mapping[str, Any]) -> str:
     return f"{pictures}: {fields['problem'] if score is None else f'{score:.4f}'}"
 
 
+def _describe_listing(fields: Mapping[str, Any]) -> str:
+    page = "a further page" if fields["is_continued"] else "the first page"
+    return f"{_describe_filter(fields['filter']) or 'all'}: {fields['count']} detections on {page}"
+
+
+def _describe_replacement(fields: Mapping[str, Any]) -> str:
+    before, after = (
+        f"camera {place['camera_id']} timestamp {place['timestamp']} picture {(place['image_sha256'] or '?')[:12]}…"
+        for place in (fields["before"], fields["after"])
+    )
+    return f"{fields['detection_id']}: {before} by {after}"
+
+
 def _describe_request(fields: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in fields["meant"].items() if value is not None)
+    return _describe_filter(fields["meant"])
+
+
+def _describe_filter(meant: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in meant.items() if value is not None)
 
 
 def _describe_erasure(fields: Mapping[str, Any]) -> str:
@@ -90,6 +107,8 @@ def _list(names: list[str]) -> str:
 _DESCRIBED: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     Searched.event: _describe_search,
     Compared.event: _describe_comparison,
+    Listed.event: _describe_listing,
+    Replaced.event: _describe_replacement,
     EraseRequested.event: _describe_request,
     Erased.event: _describe_erasure,
 }

@@ -34,20 +34,22 @@ def upload(
         on_progress: called in this thread with how many more have their final outcome.
 
     Returns:
-        The outcomes in the order of the detections.
+        The outcomes in the order of the detections. Where the service is full, what was not begun is not sent.
 
     Raises:
         CommandError: an answer is not one of this contract.
         httpx.TransportError: the service cannot be reached; batches that were not begun are not sent.
     """
-    stopping = threading.Event()
+    stopping, is_full = threading.Event(), threading.Event()
     outcomes: dict[str, Outcome] = {}
     with ThreadPoolExecutor(BATCHES_IN_FLIGHT) as executor:
         try:
             batches = plan_batches(detections)
-            futures = [executor.submit(_send_until_settled, client, batch, stopping) for batch in batches]
+            futures = [executor.submit(_send_unless_full, client, batch, is_full, stopping) for batch in batches]
             for future in as_completed(futures):
                 settled = future.result()
+                if any(outcome.status == HTTPStatus.INSUFFICIENT_STORAGE for outcome in settled):
+                    is_full.set()
                 outcomes.update((outcome.detection.detection_id, outcome) for outcome in settled)
                 on_progress(len(settled))
         finally:
@@ -69,6 +71,14 @@ def plan_batches(detections: Sequence[DetectionFile]) -> list[list[DetectionFile
         batches[-1].append(detection)
         num_bytes += size
     return batches
+
+
+def _send_unless_full(
+    client: httpx.Client, batch: list[DetectionFile], is_full: threading.Event, stopping: threading.Event
+) -> list[Outcome]:
+    if is_full.is_set():
+        return [Outcome(detection, None, ("not sent, for the service is full",)) for detection in batch]
+    return _send_until_settled(client, batch, stopping)
 
 
 def _send_until_settled(client: httpx.Client, batch: list[DetectionFile], stopping: threading.Event) -> list[Outcome]:

@@ -6,6 +6,9 @@ from http import HTTPStatus
 
 from service.command_line.batch_request import Outcome
 
+# Of files with the same problem.
+_NAMED = 3
+
 
 def summary_line(outcomes: Sequence[Outcome], seconds: float) -> str:
     """One sentence: how many are new, replaced and failed."""
@@ -16,13 +19,12 @@ def summary_line(outcomes: Sequence[Outcome], seconds: float) -> str:
 
 
 def problem_lines(outcomes: Sequence[Outcome]) -> list[str]:
-    """The files that failed, each with its problem."""
-    return [
-        line
-        for outcome in outcomes
-        if not outcome.is_stored
-        for line in (f"{outcome.detection.name}: {outcome.problem_lines[0]}", *outcome.problem_lines[1:])
-    ]
+    """The files that failed, with their problems; those with the same problem together."""
+    names: dict[tuple[str, ...], list[str]] = {}
+    for outcome in outcomes:
+        if not outcome.is_stored:
+            names.setdefault(outcome.problem_lines, []).append(outcome.detection.name)
+    return [line for problem, failed in names.items() for line in (f"{_list(failed)}: {problem[0]}", *problem[1:])]
 
 
 def summary_json(outcomes: Sequence[Outcome], seconds: float) -> str:
@@ -46,6 +48,11 @@ def summary_json(outcomes: Sequence[Outcome], seconds: float) -> str:
         "failed": failed,
     }
     return json.dumps(summary, indent=2)
+
+
+def _list(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _counts(outcomes: Sequence[Outcome]) -> tuple[int, int, int]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import TypeAdapter, ValidationError
@@ -15,7 +15,14 @@ from rich.console import Console
 from rich.table import Table
 
 from service.access.api_key import ApiKey, KeyDescription, create_key
-from service.access.key_file import KeyFileError, KeyName, edit_key_file, read_key_file
+from service.access.key_file import (
+    ADMIN_IS_NOT_LIMITED,
+    CameraId,
+    KeyFileError,
+    KeyName,
+    edit_key_file,
+    read_key_file,
+)
 from service.access.scope import Scope
 from service.command_line.command_error import USAGE, CommandError
 
@@ -39,22 +46,33 @@ def create_command(
         int | None,
         typer.Option(min=1, metavar="NUMBER", help="How often it may ask; without it, as often as it likes."),
     ] = None,
+    camera: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CAMERA_ID", help="Only this camera's detections; repeatable. Without it, all cameras."),
+    ] = None,
     expires_in_days: Annotated[
         float | None, typer.Option(min=0.0, metavar="DAYS", help="How long it is good; without it, until revoked.")
     ] = None,
 ) -> None:
     """Make a key and print it. It is shown this once: the file keeps a hash of it."""
     now = _now()
+    if camera and Scope.ADMIN in scope:
+        raise CommandError(f"--camera with --scope admin: {ADMIN_IS_NOT_LIMITED}", exit_status=USAGE)
     text, key = create_key(
-        _check_name(name),
+        _check(KeyName, "--name", name),
         frozenset(scope),
         now,
         requests_per_minute=requests_per_minute,
         expires_at=None if expires_in_days is None else _later(now, expires_in_days * 24),
+        camera_ids=frozenset(_check(CameraId, "--camera", each) for each in camera) if camera else None,
     )
     with _told_as_command_errors(), edit_key_file(file, may_be_new=True) as edited:
         edited.keys.append(key)
-    _say(f"made the key {key.description.key_id} ({name}), good for {', '.join(sorted(scope))}; it is shown this once:")
+    limit = f" of {', '.join(sorted(set(camera)))}" if camera else ""
+    _say(
+        f"made the key {key.description.key_id} ({name}), good for {', '.join(sorted(scope))}{limit}; it is shown this "
+        "once:"
+    )
     typer.echo(text)
 
 
@@ -70,7 +88,7 @@ def list_command(
     if json_output:
         typer.echo(json.dumps([_describe(key) for key in keys], indent=2))
         return
-    table = Table("Key ID", "Name", "Scopes", "Requests a minute", "Made", "Expires")
+    table = Table("Key ID", "Name", "Scopes", "Cameras", "Requests a minute", "Made", "Expires")
     for key in keys:
         table.add_row(*_row(key, _now()))
     Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
@@ -95,7 +113,7 @@ def rotate_command(
         typer.Option(min=0.0, metavar="HOURS", help="When the old key expires; without it, when it is revoked."),
     ] = None,
 ) -> None:
-    """Make a key with the name, scopes, rate and lifetime of another, and print it. The old one stays good."""
+    """Make a key with the name, scopes, cameras, rate and lifetime of another, and print it. The old one stays good."""
     now = _now()
     with _told_as_command_errors(), edit_key_file(file) as edited:
         old = _find(edited.keys, key_id, file)
@@ -116,6 +134,7 @@ def _replacement(old: KeyDescription, now: datetime) -> tuple[str, ApiKey]:
         old.scopes,
         now,
         requests_per_minute=old.requests_per_minute,
+        camera_ids=old.camera_ids,
         expires_at=None
         if old.expires_at is None
         else _later(now, (old.expires_at - old.created_at) / timedelta(hours=1)),
@@ -138,12 +157,12 @@ def _find(keys: list[ApiKey], key_id: str, file: Path) -> ApiKey:
     )
 
 
-def _check_name(name: str) -> str:
+def _check(kind: Any, option: str, value: str) -> str:  # noqa: ANN401 (an annotated type)
     try:
-        return TypeAdapter[str](KeyName).validate_python(name)
+        return TypeAdapter[str](kind).validate_python(value)
     except ValidationError as error:
         message = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise CommandError(f"--name is {name!r}: {message}", exit_status=USAGE) from error
+        raise CommandError(f"{option} is {value!r}: {message}", exit_status=USAGE) from error
 
 
 def _later(now: datetime, hours: float) -> datetime:
@@ -170,6 +189,7 @@ def _describe(key: KeyDescription) -> dict[str, object]:
         "key_id": key.key_id,
         "name": key.name,
         "scopes": sorted(key.scopes),
+        "camera_ids": None if key.camera_ids is None else sorted(key.camera_ids),
         "requests_per_minute": key.requests_per_minute,
         "created_at": _format(key.created_at),
         "expires_at": None if key.expires_at is None else _format(key.expires_at),
@@ -182,6 +202,7 @@ def _row(key: KeyDescription, now: datetime) -> tuple[str, ...]:
         key.key_id,
         key.name,
         ", ".join(sorted(key.scopes)),
+        "all" if key.camera_ids is None else ", ".join(sorted(key.camera_ids)),
         "any number" if key.requests_per_minute is None else str(key.requests_per_minute),
         _format(key.created_at),
         f"{expires} (over)" if key.is_expired(now) else expires,

@@ -1,9 +1,11 @@
 """A ranked answer as tables for a terminal."""
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.table import Table
 
-from service.command_line.service_answers import Cell, Match, SearchAnswer
+from service.command_line.service_answers import Cell, Correspondence, Match, SearchAnswer
 
 _NOT_GIVEN = "–"
 
@@ -39,16 +41,14 @@ def search_line(answer: SearchAnswer) -> str:
     return f"{searched}, {lifted}, {answer.timing_ms.total:.0f} ms"
 
 
-def correspondence_table(match: Match) -> Table:
+def correspondence_table(title: str, correspondences: Sequence[Correspondence]) -> Table:
     """Where a match agrees with the query, most similar first."""
-    table = Table(
-        title=f"Correspondences with {match.detection_id}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
-    )
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("similarity", justify="right")
     for name in ("query x, y", "match x, y"):
         table.add_column(name, justify="right")
     table.add_column("found from")
-    for correspondence in match.correspondences:
+    for correspondence in correspondences:
         table.add_row(
             f"{correspondence.similarity:.3f}",
             _position(correspondence.query),

@@ -96,6 +96,9 @@ def _print_tables(answer: SearchAnswer, *, has_correspondences: bool) -> None:
     # Whoever reads this through a pipe gets whole lines.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
     console.print(search_line(answer))
+    for warning in answer.warnings:
+        typer.echo(f"qaconv-service: {warning.detail}", err=True)
     console.print(match_table(answer))
     if has_correspondences and answer.matches:
-        console.print(correspondence_table(answer.matches[0]))
+        best = answer.matches[0]
+        console.print(correspondence_table(f"Correspondences with {best.detection_id}", best.correspondences))

@@ -29,11 +29,12 @@ def search_form(
         values = [value] if isinstance(value, str) else value or ()
         parts += [(name, (None, text.encode())) for text in values]
     if image is not None:
-        parts.append(("image", (image.name, _read_image(image))))
+        parts.append(("image", (image.name, read_image(image))))
     return parts
 
 
-def _read_image(path: Path) -> bytes:
+def read_image(path: Path) -> bytes:
+    """The bytes of a file. Raises CommandError where it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:

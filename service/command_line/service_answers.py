@@ -7,6 +7,13 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class ImageSize(_Answer):
+    """Pixels of an upright image."""
+
+    width: int
+    height: int
+
+
 class FieldProblem(_Answer):
     """One field that was wrong."""
 
@@ -28,6 +35,58 @@ class Problem(_Answer):
         first = f"{self.title} ({self.status})" + (f": {self.detail}" if self.detail else "")
         more = [f"  {error.field}: {error.message}" for error in self.errors if error.message not in self.detail]
         return [first, *more]
+
+
+class DetectionAnswer(_Answer):
+    """What is known of a stored detection."""
+
+    detection_id: str
+    camera_id: str
+    timestamp: str
+    track_id: str | None
+    person_id: str | None
+    image: ImageSize
+    model_fingerprint: str
+    created_at: str
+
+    def members(self) -> list[tuple[str, str]]:
+        """Name and value of each member, for a person; without those that it does not have."""
+        size = f"{self.image.width}×{self.image.height} pixels"
+        values = {**self.model_dump(), "image": size}
+        return [(name, str(value)) for name, value in values.items() if value is not None]
+
+
+class DetectionPage(_Answer):
+    """A page of a listing."""
+
+    detections: tuple[DetectionAnswer, ...]
+    next_cursor: str | None
+
+
+class EraseAnswer(_Answer):
+    """How many detections were erased, and the receipt."""
+
+    erased: int
+    receipt_id: str
+
+
+class ErasureAnswer(_Answer):
+    """The receipt: `complete` when no byte is left."""
+
+    state: str
+
+
+class AnswerWarning(_Answer):
+    """Something that is probably not meant."""
+
+    detail: str
+
+
+class ClockAnswer(_Answer):
+    """The service's clock; `doubt` says why it is not believed."""
+
+    time: str
+    doubt: str | None
 
 
 class BatchItem(_Answer):
@@ -59,6 +118,14 @@ class Correspondence(_Answer):
     similarity: float
     query: Cell
     gallery: Cell
+
+
+class CompareAnswer(_Answer):
+    """How alike two crops are, and where."""
+
+    logit: float
+    appearance_score: float
+    correspondences: tuple[Correspondence, ...]
 
 
 class Match(_Answer):
@@ -105,4 +172,5 @@ class SearchAnswer(_Answer):
     gallery: GalleryCount
     temporal_lifting: Lifting
     matches: tuple[Match, ...]
+    warnings: tuple[AnswerWarning, ...] = ()
     timing_ms: Timing

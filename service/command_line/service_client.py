@@ -66,6 +66,11 @@ def open_client(url: str, key_file: Path | None = None, ca_file: Path | None = N
                     f"the certificate of {url} is not trusted ({error}): --ca-file or QACONV_CA_FILE names a file of "
                     "certificates to trust"
                 ) from error
+            if address.scheme == "https" and "SSL" in str(error):
+                raise CommandError(
+                    f"what answers at {url} does not speak TLS ({error}): if the service has no certificate, its URL "
+                    "begins with http://"
+                ) from error
             raise CommandError(
                 f"no service answers at {url} ({error}): start one with `qaconv-service serve`, "
                 "or say where it is with --url or QACONV_URL"
@@ -75,7 +80,8 @@ def open_client(url: str, key_file: Path | None = None, ca_file: Path | None = N
                 f"the service at {url} did not answer within {_TIMEOUT.read:g} seconds: see its log, then try again"
             ) from error
         except httpx.TransportError as error:
-            raise CommandError(f"the connection to {url} broke ({error!r}): see the service's log") from error
+            hint = "; if it has a certificate, its URL begins with https://" if address.scheme == "http" else ""
+            raise CommandError(f"the connection to {url} broke ({error}): see the service's log{hint}") from error
 
 
 def read_problem(response: httpx.Response) -> Problem:

@@ -5,7 +5,6 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
-from service.clock import Clock, system_clock
 from service.components import Components
 from service.erasure.erase_matching import erase_matching
 from service.erasure.retention_limits import UNKNOWN_CAMERA, has_retention, outlived_filters, retention_seconds_of
@@ -74,15 +73,18 @@ def _outlived_set_aside(components: Components, now_us: int) -> list[tuple[str, 
     return outlived
 
 
-async def keep_retention(
-    components: Components, clock: Clock = system_clock, on_erased: OnErased = tell_nobody
-) -> None:
-    """Runs until it is cancelled, or returns where nothing is ever too old: a sweep every few seconds."""
+async def keep_retention(components: Components, on_erased: OnErased = tell_nobody) -> None:
+    """Runs until it is cancelled, or returns where nothing is ever too old: a sweep every few seconds.
+
+    While the clock is doubted there is none: readiness warns of it.
+    """
     task = asyncio.current_task()
     assert task is not None
     while has_retention(components.settings) and not task.cancelling():
         try:
-            await apply_retention(components, clock(), on_erased)
+            now_us = await asyncio.to_thread(components.clock.read)
+            if now_us is not None:
+                await apply_retention(components, now_us, on_erased)
         except ServiceError as error:
             logger.warning("retention waits, trying again: %s", error.detail)
         except Exception:

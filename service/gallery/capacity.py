@@ -5,12 +5,13 @@ from pathlib import Path
 
 import torch
 
+from service.gallery.container_memory import container_memory_bytes
+
 _DEFAULT_CAPACITY = 100_000
+_PAGES_TAKEN = Path("/proc/self/statm")
 
 # What else needs memory on a GPU: the model with its activations, one block of similarities, the scores of a batch.
 _GPU_RESERVE_BYTES = 2 * 2**30
-
-_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 class CapacityError(ValueError):
@@ -23,8 +24,8 @@ def choose_capacity(wanted: int | None, detection_bytes: int, device: torch.devi
     Args:
         wanted: what the operator set; None for 100,000 or what half the memory holds, whichever is less.
         detection_bytes: of a detection in the device's memory.
-        device: a CPU's memory is the machine's, or its container's where that is less; a GPU's what is free on it
-            now but for 2 GiB.
+        device: a CPU's memory is the machine's, or its container's where that is less, but for what this process
+            takes already; a GPU's what is free on it now but for 2 GiB.
 
     Raises:
         CapacityError: `wanted` does not fit.
@@ -50,5 +51,14 @@ def _memory_bytes(device: torch.device) -> int:
         free, _ = torch.cuda.mem_get_info(device)
         return max(0, free - _GPU_RESERVE_BYTES)
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    limit = _CONTAINER_LIMIT.read_text().strip() if _CONTAINER_LIMIT.is_file() else "max"
-    return memory if limit == "max" else min(memory, int(limit))
+    limit = container_memory_bytes()
+    return max(0, (memory if limit is None else min(memory, limit)) - _taken_bytes())
+
+
+def _taken_bytes() -> int:
+    """Of memory by this process: PyTorch and a model are hundreds of megabytes; 0 where the system does not say."""
+    try:
+        resident_pages = int(_PAGES_TAKEN.read_text().split()[1])
+    except OSError:
+        return 0
+    return resident_pages * os.sysconf("SC_PAGE_SIZE")

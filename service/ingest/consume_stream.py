@@ -15,11 +15,13 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 from uuid import NAMESPACE_URL, uuid5
 
+from service.audit.audit_events import Source
+from service.audit.on_record import ingest_on_record
 from service.components import Components
 from service.errors import RequestTimeout, ServiceError, Unavailable
-from service.ingest.ingest_detection import NewDetection, ingest_detection
+from service.ingest.ingest_detection import NewDetection
 from service.observability.outage_log import OutageLog
-from service.observability.request_context import RequestContext, working_for
+from service.observability.request_context import RequestContext, current_request_id, working_for
 from service.observability.trace_context import TraceContext
 from service.shutdown_time import ShutdownTime
 from service.storage.ingest_stream import IngestStream
@@ -252,7 +254,7 @@ class _Consumer:
     async def _ingest_one(self, detection: NewDetection) -> _Outcome:
         try:
             async with asyncio.timeout(self._components.settings.request_timeout_seconds):
-                await ingest_detection(self._components, detection)
+                await ingest_on_record(self._components, detection, _source())
         except ServiceError as error:
             self._problems.labels(error.slug).inc()
             if not _is_of_the_moment(error):
@@ -292,6 +294,11 @@ def _context_of(entry: StreamEntry) -> RequestContext:
     return RequestContext(
         entry.entry_id, TraceContext.continue_from(None if parent is None else parent.decode(errors="replace"))
     )
+
+
+def _source() -> Source:
+    """The stream has no API keys: whoever may write to its Redis may ingest. The request is the entry."""
+    return Source(key_id=None, key_name=None, address=None, request_id=current_request_id())
 
 
 def _is_of_the_moment(error: ServiceError) -> bool:

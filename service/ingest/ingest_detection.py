@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from service.clock import Clock, system_clock
 from service.components import Components
+from service.detection_writer import BeforeReplacing
 from service.erasure.retention_limits import require_within_retention
 from service.observability.stage_timing import ingest_stages
 from service.records import DetectionMetadata, DetectionRecord
@@ -31,9 +32,18 @@ class IngestedDetection:
 
 
 async def ingest_detection(
-    components: Components, detection: NewDetection, clock: Clock = system_clock
+    components: Components,
+    detection: NewDetection,
+    before_replacing: BeforeReplacing | None = None,
+    clock: Clock = system_clock,
 ) -> IngestedDetection:
     """Stores a detection. When this returns it is on disk and the next search sees it; the same again is harmless.
+
+    Args:
+        components: of the running service.
+        detection: what a camera sent.
+        before_replacing: asked before a detection that is stored already is replaced (`DetectionWriter.put`).
+        clock: what time it is.
 
     Raises:
         UnreadableImage, UnsupportedImage, LimitExceeded, InvalidField: the image, or a timestamp outside what is kept;
@@ -61,5 +71,5 @@ async def ingest_detection(
         created_at_us=now_us,
     )
     kept_crop = detection.image if components.settings.store_crops else b""
-    is_new = await components.writer.put(DetectionRecord(metadata, feature_map, kept_crop))
+    is_new = await components.writer.put(DetectionRecord(metadata, feature_map, kept_crop), before_replacing)
     return IngestedDetection(metadata, is_new)

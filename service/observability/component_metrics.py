@@ -80,6 +80,11 @@ def _watch_audit(components: Components) -> None:
     watch, audit = components.metrics.watch, components.audit
     watch("qaconv_audit_entries", "Sequence number of the audit record's last entry.", lambda: audit.head.sequence)
     watch("qaconv_audit_writable", "1 while the audit record can be written.", lambda: float(audit.failure is None))
+    watch(
+        "qaconv_clock_believed",
+        "1 while the clock is believed; else nothing is erased for its age.",
+        lambda: float(components.clock.doubt is None),
+    )
     watch("qaconv_audit_entries_waiting", "Entries that wait for the disk.", lambda: audit.waiting)
     watch(
         "qaconv_scrub_due",

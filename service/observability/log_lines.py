@@ -70,11 +70,7 @@ def configure_logging(log_format: LogFormat) -> None:
                 "stderr": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "lines"}
             },
             "root": {"handlers": ["stderr"], "level": "WARNING"},
-            "loggers": {
-                "service": {"level": "INFO"},
-                # Uvicorn's own lines of what was asked have no request ID; the service writes them itself.
-                "uvicorn.access": {"level": "WARNING"},
-            },
+            "loggers": {"service": {"level": "INFO"}},
         }
     )
     logging.captureWarnings(capture=True)

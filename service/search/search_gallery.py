@@ -13,10 +13,11 @@ from service.gallery.best_matches import first_of_groups, group_labels
 from service.gallery.candidate_scoring import ScoringJob
 from service.gallery.scored_candidates import ScoredCandidate, ScoredCandidates
 from service.inference.feature_extraction import FeatureMap
+from service.inference.image_decoding import find_warnings
 from service.inference.matching import MatchedPair, MatchingJob
 from service.observability.stage_timing import StageTiming, search_stages
 from service.read_detections import read_comparable_feature_map, read_metadata
-from service.records import DetectionMetadata
+from service.records import DetectionMetadata, RequestWarning
 from service.search.nearby_persons import NearbyPersons, find_nearby
 from service.search.rerank_candidates import RERANKED_CANDIDATES, rerank_candidates
 from service.search.search_records import (
@@ -27,6 +28,8 @@ from service.search.search_records import (
     SearchResult,
 )
 from service.search.stand_in import find_stand_in, require_still_there
+
+_CAMERAS_NAMED = 20
 
 
 async def search_gallery(components: Components, query: SearchQuery) -> SearchResult:
@@ -75,7 +78,25 @@ async def search_gallery(components: Components, query: SearchQuery) -> SearchRe
         lifting=_report_lifting(query, scored, reason=reason, is_truncated=nearby.is_truncated, stand_in=stand_in),
         matches=matches,
         timing_ms=timing.finish(),
+        warnings=(*find_warnings(seen.image_width, seen.image_height), *await _find_unknown_cameras(components, query)),
     )
+
+
+async def _find_unknown_cameras(components: Components, query: SearchQuery) -> tuple[RequestWarning, ...]:
+    """A warning where the filter names cameras that have no detections, which is mostly a slip of the pen."""
+    named = query.candidates.camera_ids | query.candidates.exclude_camera_ids
+    if not named:
+        return ()
+    there = [each.camera_id for each in await components.index.camera_summary() if query.cameras.admits(each.camera_id)]
+    unknown = sorted(named.difference(there) - (query.cameras.camera_ids or frozenset()))
+    if not unknown:
+        return ()
+    detail = (
+        f"the filter names cameras without detections: {', '.join(unknown[:_CAMERAS_NAMED])}. Those with some: "
+        f"{', '.join(there[:_CAMERAS_NAMED]) or 'none'}"
+        + (f" and {len(there) - _CAMERAS_NAMED} more" if len(there) > _CAMERAS_NAMED else "")
+    )
+    return (RequestWarning("unknown_camera", detail),)
 
 
 def _count(components: Components, reason: str | None) -> None:
@@ -90,7 +111,7 @@ async def _see_query(components: Components, query: SearchQuery, timing: StageTi
     """Who the query is, and its feature map: of the crop that was sent, or of the stored detection."""
     if query.image is None:
         assert query.detection_id is not None
-        metadata = await read_metadata(components, query.detection_id)
+        metadata = await read_metadata(components, query.detection_id, query.cameras)
         feature_map = await read_comparable_feature_map(components, metadata)
         return _seen_before(query, metadata), feature_map
     with timing.stage("decode"):

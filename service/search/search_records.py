@@ -5,10 +5,11 @@ from typing import Literal
 
 from model.correspondences import Correspondence
 from model.temporal_lifting import LiftingParameters
+from service.access.camera_limit import EVERY_CAMERA, CameraLimit
 from service.gallery.best_matches import GroupBy
 from service.gallery.scored_candidates import ScoredPivot
 from service.observability.stage_timing import Timing
-from service.records import CandidateFilter, DetectionMetadata
+from service.records import CandidateFilter, DetectionMetadata, RequestWarning
 
 TemporalLifting = Literal["auto", "on", "off", "bootstrap"]
 
@@ -24,6 +25,7 @@ class SearchQuery:
         limit: matches at most.
         min_score: matches with a lower final score are left out.
         rerank: whether the best candidates are re-ranked; then they alone are matches.
+        cameras: whose stored detections may be the query; candidates are limited by their filter.
     """
 
     image: bytes | None
@@ -40,6 +42,7 @@ class SearchQuery:
     num_correspondences: int
     min_similarity: float
     include_pivots: bool
+    cameras: CameraLimit = EVERY_CAMERA
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +96,4 @@ class SearchResult:
     lifting: LiftingReport
     matches: tuple[Match, ...]
     timing_ms: Timing
+    warnings: tuple[RequestWarning, ...] = ()

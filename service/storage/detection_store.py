@@ -20,14 +20,14 @@ from service.records import DetectionMetadata, DetectionRecord
 from service.storage.damaged_database import UNREADABLE_PAGES, DamagedDatabase
 from service.storage.data_directory_lock import DataDirectoryLock
 from service.storage.due_scrubs import DueScrubs
-from service.storage.durable_directory import make_directory, make_environment
+from service.storage.durable_directory import keeps_private, make_directory, make_environment
 from service.storage.erasure_receipts import ErasureReceipts
 from service.storage.model_switch import ModelSwitch
 from service.storage.named_databases import MAX_DATABASES
 from service.storage.page_scrubber import PageScrubber, ScrubReport
 from service.storage.record_databases import RecordDatabases
 from service.storage.record_encoding import DamagedRecord, EncodedRecord, encode_key, encode_record
-from service.storage.record_map_size import map_size_bytes
+from service.storage.record_map_size import fit_capacity, map_size_bytes
 from service.storage.record_walker import OnDamaged
 from service.storage.record_writer import RecordWriter
 from service.storage.set_aside_encoding import SetAsideRecord
@@ -83,7 +83,8 @@ class DetectionStore:
 
         Args:
             data_dir: the directory; the store takes `lock` and `records/` in it.
-            capacity_bytes: how much of the disk the records may take. Address space of that size is reserved.
+            capacity_bytes: how much of the disk the records may take. Address space of that size is reserved; where
+                there is not as much, they may take less.
             max_waiting: how many writes may wait for the disk.
             metrics: where commits are counted.
 
@@ -91,15 +92,30 @@ class DetectionStore:
             DataDirectoryInUse: another process has this directory.
             RestoreInterrupted: a backup was being restored into it, and is not whole.
             DamagedDatabase: what is there is no database any more.
+            AddressSpaceError: there is no room for what the records take already.
             lmdb.Error: what is there cannot be opened.
         """
         make_directory(data_dir)
         lock = DataDirectoryLock.acquire(data_dir)
         try:
             _refuse_interrupted_restore(data_dir)
+            if not keeps_private(data_dir):
+                _logger.warning(
+                    "the file system of %s does not keep who may read a file: other users of this machine may read the "
+                    "pictures in it. Mount it for this user alone (umask=077), or use another (QACONV_DATA_DIR)",
+                    data_dir,
+                )
             records_dir = data_dir / "records"
             make_environment(records_dir)
-            map_size = map_size_bytes(capacity_bytes)
+            room_bytes = fit_capacity(capacity_bytes, records_dir)
+            if room_bytes < capacity_bytes:
+                _logger.warning(
+                    "the records may take %s bytes, and not %s (QACONV_DISK_CAPACITY_BYTES): the address space of this "
+                    "process has no room for more (ulimit -v)",
+                    f"{room_bytes:,}",
+                    f"{capacity_bytes:,}",
+                )
+            capacity_bytes, map_size = room_bytes, map_size_bytes(room_bytes)
             try:
                 environment = lmdb.open(os.fspath(records_dir), map_size=map_size, max_dbs=MAX_DATABASES, mode=0o600)
                 return cls(environment, lock, capacity_bytes, max_waiting, metrics)

@@ -5,6 +5,8 @@ A synchronised file is only as sure as its name: that is an entry of its directo
 
 import os
 import shutil
+import stat
+import tempfile
 from pathlib import Path
 
 import lmdb
@@ -18,6 +20,12 @@ def make_directory(path: Path) -> None:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     for each in missing:
         sync_path(each.parent)
+
+
+def keeps_private(path: Path) -> bool:
+    """Whether files in a directory can be private to this user: exFAT and FAT have one mode for all."""
+    with tempfile.NamedTemporaryFile(dir=path) as file:
+        return not stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077
 
 
 def make_environment(path: Path) -> None:

@@ -202,21 +202,37 @@ def _options(redis_dir: Path, socket_path: Path) -> list[str]:
 def _new_socket_path(redis_dir: Path) -> Path:
     """A path of its own for every start: a server that is just ending removes the socket of its name.
 
-    In the data directory, else in a new folder in TMPDIR, else in one in /tmp: the first whose path is short enough.
+    In the data directory, else in a new folder in TMPDIR, else in one in /tmp: the first whose path is short enough and
+    whose file system has sockets that keep their mode; exFAT and some network file systems have none.
     """
     own_name = uuid4().hex[:8]
     path = redis_dir / f"{own_name}.sock"
-    if _fits_an_address(path):
+    if _fits_an_address(path) and _takes_sockets(path):
         return path
     for parent in (Path(tempfile.gettempdir()), _SHORT_TEMPORARY_DIR):
         path = parent / f"qaconv-redis-{own_name}" / path.name
         if _fits_an_address(path) and _make_private(path.parent):
-            return path
+            if _takes_sockets(path):
+                return path
+            path.parent.rmdir()
     raise EmbeddedRedisError(
-        f"the embedded Redis needs a folder for its socket with a path of at most {_LONGEST_SOCKET_PATH} bytes: those "
-        f"in {redis_dir} and in {tempfile.gettempdir()} are too long or cannot be made, and {_SHORT_TEMPORARY_DIR} "
-        "cannot be written to. Set TMPDIR to a folder with a shorter path, or QACONV_REDIS_URL to a Redis that runs"
+        f"the embedded Redis needs a folder for its socket, with a path of at most {_LONGEST_SOCKET_PATH} bytes and in "
+        f"a file system that takes sockets: {redis_dir}, {tempfile.gettempdir()} and {_SHORT_TEMPORARY_DIR} are too "
+        "long, cannot be written to, or take none. Set TMPDIR to another, or QACONV_REDIS_URL to a Redis that runs"
     )
+
+
+def _takes_sockets(path: Path) -> bool:
+    """Whether a socket can be made there that only this user can open."""
+    try:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(os.fspath(path))
+            path.chmod(0o700)
+            is_private = stat.S_IMODE(path.stat().st_mode) == 0o700
+            path.unlink()
+    except OSError:
+        return False
+    return is_private
 
 
 def _fits_an_address(socket_path: Path) -> bool:

@@ -22,6 +22,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from service.errors import ServiceError, Unavailable
+from service.storage.redis_url import require_redis_url
 from service.storage.stream_entry import StreamEntry, describe_rejection
 
 _REJECTED_KEPT = 10_000
@@ -119,6 +120,7 @@ class IngestStream:
         Raises:
             ValueError: this is no URL of a Redis.
         """
+        require_redis_url(url, "QACONV_STREAM_REDIS_URL")
         client = Redis.from_url(
             url,
             socket_timeout=_ANSWER_SECONDS,

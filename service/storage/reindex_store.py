@@ -23,7 +23,7 @@ from service.storage.named_databases import MAX_DATABASES
 from service.storage.page_buffers import overwrite_buffers
 from service.storage.record_databases import RecordDatabases
 from service.storage.record_encoding import DamagedRecord
-from service.storage.record_map_size import map_size_bytes
+from service.storage.record_map_size import fit_capacity, map_size_bytes
 from service.storage.record_walker import OnDamaged
 from service.storage.reindexed_maps import ReindexedMap, crop_digest
 
@@ -48,7 +48,7 @@ class ReindexStore:
         self._capacity_bytes = capacity_bytes
         self._databases = RecordDatabases(environment)
         self._entry = GalleryModelEntry(environment)
-        environment.set_mapsize(map_size_bytes(capacity_bytes))
+        self._map(capacity_bytes)
         self._keep_to_capacity()
 
     @classmethod
@@ -200,7 +200,12 @@ class ReindexStore:
         capacity_bytes = self._read(self._entry.read_capacity_bytes)
         if capacity_bytes is not None and capacity_bytes != self._capacity_bytes:
             self._capacity_bytes = capacity_bytes
-            self._environment.set_mapsize(map_size_bytes(capacity_bytes))
+            self._map(capacity_bytes)
+
+    def _map(self, capacity_bytes: int) -> None:
+        """Maps as much as the service does, or what this process's address space has room for."""
+        room_bytes = fit_capacity(capacity_bytes, Path(self._environment.path()))
+        self._environment.set_mapsize(map_size_bytes(room_bytes))
 
     def _full(self) -> StorageFull:
         return StorageFull(

@@ -60,8 +60,8 @@ def copies() -> list[tuple[list[str], str]]:
 
 def test_it_was_read_whole() -> None:
     assert {instruction.keyword for instruction in INSTRUCTIONS} == {
-        "FROM", "ENV", "RUN", "WORKDIR", "COPY", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT",
-        "CMD",
+        "FROM", "ARG", "ENV", "RUN", "WORKDIR", "COPY", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK",
+        "ENTRYPOINT", "CMD",
     }  # fmt: skip
 
 

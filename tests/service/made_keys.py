@@ -14,6 +14,7 @@ def add_key(
     name: str = "test",
     requests_per_minute: int | None = None,
     expires_in: timedelta | None = None,
+    camera_ids: frozenset[str] | None = None,
 ) -> str:
     """Puts a new key into a file, which is made if it is not there, and returns the key's text."""
     now = datetime.now(UTC)
@@ -23,6 +24,7 @@ def add_key(
         now,
         requests_per_minute=requests_per_minute,
         expires_at=None if expires_in is None else now + expires_in,
+        camera_ids=camera_ids,
     )
     with edit_key_file(path, may_be_new=True) as edited:
         edited.keys.append(key)

@@ -35,6 +35,8 @@ NEEDED = {
         ("delete", "/v1/detections/{detection_id}"),
         ("post", "/v1/detections:erase"),
         ("get", "/v1/erasures/{receipt_id}"),
+        ("get", "/v1/clock"),
+        ("post", "/v1/clock:confirm"),
     },
 }
 # A change of the key file is seen within a second; the rest is for a busy machine.

@@ -24,7 +24,7 @@ def test_items_are_answered_in_their_order(service_client: httpx.Client) -> None
     manifest = [item(name, detection_id=name, track_id="t") for name in names]
     # The parts need not come in the manifest's order.
     response = send(service_client, manifest, files[::-1])
-    assert response.json() == {"results": [{"detection_id": name, "status": 201} for name in names]}
+    assert response.json() == {"results": [{"detection_id": name, "status": 201, "warnings": []} for name in names]}
     assert service_client.get("/v1/detections/batch-7/image").content == crop_file(7)
     again = send(service_client, manifest[:2], files[:2]).json()
     assert [result["status"] for result in again["results"]] == [200, 200]

@@ -251,7 +251,7 @@ def test_paths_and_methods_that_are_not_there(service_client: httpx.Client) -> N
     for path in ("/", "/v1", "/v2/search", "/v1/search/", "/docs/x"):
         assert service_client.get(path).status_code in (404, 405)
     response = service_client.post("/v1/detections/x")
-    assert (response.status_code, response.headers["allow"]) == (405, "DELETE, GET, PUT")
+    assert (response.status_code, response.headers["allow"]) == (405, "DELETE, GET, HEAD, PUT")
     assert service_client.get("/v1/search").headers["allow"] == "POST"
 
 

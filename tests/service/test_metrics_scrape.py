@@ -80,6 +80,7 @@ def test_names_and_labels_follow_the_conventions(service: RunningService) -> Non
         assert words.endswith(UNITS + COUNTED) or words in {
             "qaconv_ready",
             "qaconv_audit_writable",
+            "qaconv_clock_believed",
             "qaconv_scrub_due",
         }, name
         assert family.documentation.endswith("."), name

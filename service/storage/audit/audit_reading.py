@@ -2,6 +2,7 @@
 
 import mmap
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from service.storage.audit.audit_entry import AuditEntry, DamagedEntry, read_entry
@@ -16,6 +17,18 @@ def iterate_entries(directory: Path) -> Iterator[AuditEntry]:
                 yield read_entry(line)
             except DamagedEntry:
                 continue
+
+
+def find_newest(directory: Path) -> AuditEntry | None:
+    """The last entry; None if there is none. Reads the newest segment that has one."""
+    for path in reversed(list_segments(directory)):
+        newest = None
+        for _, line, _ in read_lines(path):
+            with suppress(DamagedEntry):
+                newest = read_entry(line)
+        if newest is not None:
+            return newest
+    return None
 
 
 def find_last(directory: Path, event: str) -> AuditEntry | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import lmdb
 
 from service.records import DetectionMetadata
+from service.storage.address_space import fit_map
 from service.storage.damaged_database import UNREADABLE_PAGES, DamagedDatabase
 from service.storage.durable_files import make_private_directory, sync_path
 from service.storage.named_databases import CROPS, FEATURE_MAPS, MAX_DATABASES, METADATA, REINDEXED_MAPS, SET_ASIDE
@@ -31,7 +32,7 @@ _RECORDS_IN_ONE_WRITE = 256
 _MOST_UNREADABLE = 16
 # What a copy takes beyond its records' pages: pages of the tree that are written anew by each transaction.
 _OVERHEAD_BYTES = 4 * 2**20
-# Address space, not memory: more than a service lets its records grow to while they are read.
+# Address space, not memory: more than a service lets its records grow to while they are read. Less where there is less.
 _ADDRESS_BYTES = 2**42
 _RECORDS = {METADATA, FEATURE_MAPS, CROPS, SET_ASIDE, REINDEXED_MAPS}
 
@@ -76,13 +77,16 @@ def open_for_reading(records_dir: Path, *, is_shared: bool) -> Iterator[lmdb.Env
     Raises:
         FileNotFoundError: there are no records.
         DamagedDatabase: what is there is no database.
+        AddressSpaceError: the address space of this process has no room for it.
     """
-    if not (records_dir / "data.mdb").is_file():
-        raise FileNotFoundError(f"there are no records: {records_dir / 'data.mdb'} is not there")
+    data_file = records_dir / "data.mdb"
+    if not data_file.is_file():
+        raise FileNotFoundError(f"there are no records: {data_file} is not there")
+    map_size = fit_map(_ADDRESS_BYTES, data_file.stat().st_size, data_file)
     try:
         environment = lmdb.open(
             os.fspath(records_dir),
-            map_size=_ADDRESS_BYTES,
+            map_size=map_size,
             readonly=True,
             lock=is_shared,
             mode=0o600,
@@ -117,12 +121,13 @@ def copy_records(
     Raises:
         DamagedDatabase: the database itself cannot be walked.
         lmdb.Error: the copy cannot be written.
+        AddressSpaceError: the address space of this process has no room for it.
     """
     unreadable: dict[bytes, str] = {}
     make_private_directory(target_dir)
     while True:
         try:
-            with _new_environment(target_dir) as target:
+            with _new_environment(target_dir, estimate_copy_bytes(source)) as target:
                 return _Copying(source, target, now_us, is_left_out, unreadable).run()
         except _UnreadablePages as error:
             if len(unreadable) == _MOST_UNREADABLE:
@@ -133,9 +138,10 @@ def copy_records(
 
 
 @contextmanager
-def _new_environment(target_dir: Path) -> Iterator[lmdb.Environment]:
+def _new_environment(target_dir: Path, estimated_bytes: int) -> Iterator[lmdb.Environment]:
+    map_size = fit_map(_ADDRESS_BYTES, estimated_bytes, target_dir / "data.mdb")
     with lmdb.open(
-        os.fspath(target_dir), map_size=_ADDRESS_BYTES, max_dbs=MAX_DATABASES, mode=0o600, lock=False, sync=False
+        os.fspath(target_dir), map_size=map_size, max_dbs=MAX_DATABASES, mode=0o600, lock=False, sync=False
     ) as target:
         yield target
         target.sync(True)

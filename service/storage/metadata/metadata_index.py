@@ -5,6 +5,7 @@ Writes of one detection are atomic, and right also when several run at once. Red
 """
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 from uuid import uuid4
@@ -22,10 +23,16 @@ from service.storage.metadata.listing_cursor import ListingCursor
 from service.storage.metadata.metadata_hash import from_hash, read_hashes
 from service.storage.metadata.metadata_reconciliation import MetadataReconciliation, ReconcileReport
 from service.storage.metadata.metadata_writer import MetadataWriter
-from service.storage.metadata.redis_errors import redis_failures_are_unavailability
+from service.storage.metadata.redis_errors import (
+    NOT_A_CLUSTER,
+    NOT_A_SENTINEL,
+    is_of_other_type,
+    redis_failures_are_unavailability,
+)
 from service.storage.metadata.redis_keys import RedisKeys
 from service.storage.metadata.time_order import first_places, nearby_in_time, places_after
 from service.storage.metadata.timed_redis import TimedRedis
+from service.storage.redis_url import require_redis_url
 
 # A writer holds one connection while it reads through a second; readers hold one. Fewer writers than connections
 # therefore never wait for each other in a circle.
@@ -66,6 +73,7 @@ class MetadataIndex:
         self._writer = MetadataWriter(client, keys, max_at_once=_WRITERS)
         self._step_token = uuid4().hex
         self._redis_run_id: str | None = None
+        self._is_mistrusted = False
 
     @classmethod
     def connect(cls, url: str, key_prefix: str, timeout_seconds: float = 5.0, metrics: Metrics | None = None) -> Self:
@@ -80,6 +88,7 @@ class MetadataIndex:
         Raises:
             ValueError: this is no such URL.
         """
+        require_redis_url(url, "QACONV_REDIS_URL")
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=_CONNECTIONS,
@@ -98,12 +107,19 @@ class MetadataIndex:
         """Close the connections."""
         await self._client.aclose()
 
-    async def ping(self) -> bool:
-        """Whether Redis answers."""
-        try:
-            return await self._ping()
-        except Unavailable:
-            return False
+    async def refuse_unsuitable(self) -> None:
+        """Passes where this is a Redis that the service can use, or does not answer now.
+
+        Raises:
+            ValueError: it is a cluster or a Sentinel, which stays so.
+        """
+        with suppress(Unavailable):
+            if (reason := _why_unsuitable(await self._ask_server())) is not None:
+                raise ValueError(reason)
+
+    def mistrust(self) -> None:
+        """Compare Redis with the disk before it is believed again."""
+        self._is_mistrusted = True
 
     @redis_failures_are_unavailability
     async def put(self, metadata: DetectionMetadata) -> None:
@@ -199,11 +215,13 @@ class MetadataIndex:
             metadata: all metadata of the disk.
             on_progress: called now and then with the number of detections compared so far.
         """
+        server = await self._ask_server()
+        if (reason := _why_unsuitable(server)) is not None:
+            raise Unavailable(reason)
         await self._client.delete(self._keys.in_step)
-        run_id: str = (await self._client.info("server"))["run_id"]
         report = await MetadataReconciliation(self._client, self._keys).run(metadata, on_progress)
         await self._client.set(self._keys.in_step, self._step_token)
-        self._redis_run_id = run_id
+        self._redis_run_id, self._is_mistrusted = server.get("run_id"), False
         return report
 
     @redis_failures_are_unavailability
@@ -213,6 +231,8 @@ class MetadataIndex:
         A restarted Redis counts as out of step, because without a synchronised append-only file it may have lost the
         last writes.
         """
+        if self._is_mistrusted:
+            return False
         async with self._client.pipeline(transaction=False) as pipeline:
             self._queue_step_question(pipeline)
             token, server = await pipeline.execute()
@@ -229,14 +249,14 @@ class MetadataIndex:
             raise Unavailable(_OUT_OF_STEP)
 
     @redis_failures_are_unavailability
-    async def require_writable(self, *, is_removal: bool) -> None:
+    async def require_writable(self, *, is_removal: bool = False) -> None:
         """As `require_in_step`; and refuses a write that this Redis would refuse later, when half of it is done.
 
         Args:
             is_removal: the write only takes away, for which a Redis without memory does.
 
         Raises:
-            Unavailable: it is not in step, does not answer, is a replica, is full or cannot save.
+            Unavailable: it is not in step, does not answer, or refuses writes for whatever reason.
         """
         async with self._client.pipeline(transaction=False) as pipeline:
             self._queue_step_question(pipeline)
@@ -246,7 +266,7 @@ class MetadataIndex:
             else:
                 pipeline.setrange(self._keys.in_step, 0, "")
             token, server, _ = await pipeline.execute()
-        if not self._is_in_step(token, server):
+        if self._is_mistrusted or not self._is_in_step(token, server):
             raise Unavailable(_OUT_OF_STEP)
 
     @redis_failures_are_unavailability
@@ -255,19 +275,25 @@ class MetadataIndex:
         async with self._client.pipeline(transaction=False) as pipeline:
             pipeline.zcard(self._keys.times)
             pipeline.info("stats")
-            listed, stats = await pipeline.execute()
+            listed, stats = await pipeline.execute(raise_on_error=False)
+        if isinstance(listed, Exception) and is_of_other_type(listed):
+            listed = 0  # whatever is there, it lists no detection
+        for answer in (listed, stats):
+            if isinstance(answer, Exception):
+                raise answer
         return KeyCounts(int(listed), int(stats["evicted_keys"]))
 
     @redis_failures_are_unavailability
-    async def _ping(self) -> bool:
-        return bool(await self._client.ping())
+    async def _ask_server(self) -> Mapping[str, Any]:
+        server: Mapping[str, Any] = await self._client.info("server")
+        return server
 
     def _queue_step_question(self, pipeline: Pipeline) -> None:
         pipeline.get(self._keys.in_step)
         pipeline.info("server")
 
     def _is_in_step(self, token: object, server: Mapping[str, Any]) -> bool:
-        return token == self._step_token and server["run_id"] == self._redis_run_id
+        return token == self._step_token and server.get("run_id") == self._redis_run_id
 
     async def _matching(
         self, detection_filter: DetectionFilter, after: ListingCursor | None, wanted: int | None
@@ -310,3 +336,8 @@ class MetadataIndex:
                 pipeline.zcount(key, start, end)
             counts: list[int] = await pipeline.execute()
         return min(zip(counts, keys, strict=True))[1]
+
+
+def _why_unsuitable(server: Mapping[str, Any]) -> str | None:
+    """Why a Redis of this kind is of no use, now and later; None where it is of use."""
+    return {"cluster": NOT_A_CLUSTER, "sentinel": NOT_A_SENTINEL}.get(str(server.get("redis_mode")))

@@ -56,6 +56,16 @@ def test_the_form_of_the_file(tmp_path: Path) -> None:
     assert key.secret_sha256 == b"\x5e" * 32
 
 
+def test_keys_that_are_limited_to_cameras(tmp_path: Path) -> None:
+    path = write(tmp_path / "keys.json", STORED | {"camera_ids": ["gate", "north"]})
+    assert [key.description.camera_ids for key in read_key_file(path).keys] == [frozenset({"gate", "north"})]
+    for cameras, message in (([], "at least 1"), (["no id"], "pattern"), ("gate", "array")):
+        with pytest.raises(KeyFileError, match=message):
+            read_key_file(write(path, STORED | {"camera_ids": cameras}))
+    with pytest.raises(KeyFileError, match="erases for all cameras"):
+        read_key_file(write(path, STORED | {"camera_ids": ["gate"], "scopes": ["admin"]}))
+
+
 def test_an_edit_that_fails_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     add(path, new_key())

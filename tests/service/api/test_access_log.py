@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from service.access.caller import Caller
 from service.api.request_id import RequestIdMiddleware
-from service.caller import Caller
 from service.observability.log_lines import JsonLines
 
 pytestmark = pytest.mark.anyio

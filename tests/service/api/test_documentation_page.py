@@ -54,7 +54,7 @@ def test_fields_have_their_limits_and_defaults(page: str) -> None:
     (timestamp,) = [row for row in rows if row[:2] == ["timestamp", form]]
     assert timestamp[2] == "none"
     assert timestamp[3].startswith(
-        "string or number; minimum 0; exclusiveMaximum 7258118400; When the query was seen.; RFC 3339 with an offset"
+        "string or number; minimum 0; exclusiveMaximum 7258118400; When the query was seen.; RFC 3339 or ISO 8601"
     )
     assert ["camera_id", "multipart/form-data", "required", "string; pattern ^[A-Za-z0-9._:-]{1,128}$"] in rows
 
@@ -83,3 +83,11 @@ def test_what_a_document_says_is_escaped() -> None:
     page = render_documentation({"info": {"title": "<b>", "description": "a & b"}, "paths": {}})
     assert "<b>" not in page
     assert "a &amp; b" in page
+
+
+def test_the_members_of_answers_are_listed_by_their_path(page: str) -> None:
+    rows = Rows(page).rows
+    assert ["matches[].score", "number; p_a, or the re-ranked score; with temporal lifting times (p_t + α)."] in rows
+    names = {row[0] for row in rows if len(row) == 2}
+    assert {"receipt_id", "warnings[].code", "temporal_lifting.pivots[].camera_id", "results[].problem.detail"} <= names
+    assert {"matches[].correspondences[].query.row", "detections[].image.width", "next_cursor"} <= names

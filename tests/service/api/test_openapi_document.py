@@ -23,6 +23,8 @@ CALLS = {
     ("post", "/v1/compare"),
     ("get", "/v1/model"),
     ("get", "/v1/gallery"),
+    ("get", "/v1/clock"),
+    ("post", "/v1/clock:confirm"),
     ("get", "/livez"),
     ("get", "/readyz"),
     ("get", "/metrics"),
@@ -103,7 +105,7 @@ def test_the_fields_of_a_search_have_the_contracts_defaults(document: dict[str, 
 
 def test_calls_with_a_body_declare_it(document: dict[str, Any]) -> None:
     bodies = {path: call["requestBody"] for method, path, call in calls(document) if method in ("put", "post")}
-    assert len(bodies) == 6
+    assert len(bodies) == 7
     assert all(body["required"] for body in bodies.values())
     assert list(bodies["/v1/detections:erase"]["content"]) == ["application/json"]
     assert list(bodies["/v1/detections:batch"]["content"]) == ["multipart/form-data"]

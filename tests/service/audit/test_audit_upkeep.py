@@ -102,7 +102,7 @@ async def test_what_is_too_old_goes_and_the_head_is_logged(
     elsewhere = components.settings.data_dir / "elsewhere"
     elsewhere.mkdir()
     audit = AuditLog.open(elsewhere, clock_us=clock)
-    keeping = asyncio.create_task(keep_record(audit, 2))
+    keeping = asyncio.create_task(keep_record(audit, components.clock, 2))
     for day in range(5):
         await audit.record(event(day))
         clock.pass_days(1)

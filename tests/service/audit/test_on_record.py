@@ -10,21 +10,37 @@ from typing import Any
 import pytest
 
 from model.temporal_lifting import LiftingParameters
+from service.access.camera_limit import CameraLimit
 from service.audit.audit_events import AuditedParameters, Source
 from service.audit.on_record import (
     compare_on_record,
     erase_detection_on_record,
     erase_detections_on_record,
+    ingest_on_record,
+    list_on_record,
     read_crop_on_record,
     read_feature_map_on_record,
+    read_metadata_on_record,
     search_on_record,
 )
-from service.components import Components
-from service.errors import DetectionNotFound, InvalidField, QueueFull, StorageFull, Unavailable, UnreadableImage
+from service.components import Components, open_components
+from service.errors import (
+    DetectionNotFound,
+    Forbidden,
+    InvalidField,
+    QueueFull,
+    StorageFull,
+    Unavailable,
+    UnreadableImage,
+)
+from service.ingest.ingest_detection import NewDetection
 from service.records import CandidateFilter, DetectionFilter
+from service.recover_gallery import recover_gallery
 from service.search.search_records import SearchQuery, SearchResult
+from service.settings import Settings
 from tests.service.drawn_crops import crop_file
 from tests.service.storage.audit_writing import read_record
+from tests.service.storage.data_file import flip_wherever
 from tests.service.stored_crops import at, draw_record, ingest, search_for
 
 pytestmark = pytest.mark.anyio
@@ -107,7 +123,7 @@ async def test_a_re_ranked_search_with_a_stand_in(components: Components) -> Non
 
 def test_every_parameter_of_a_search_is_on_record() -> None:
     """So that one that is added to searches is not forgotten here."""
-    elsewhere = {"image", "detection_id", "camera_id", "timestamp_us", "candidates", "lifting"}
+    elsewhere = {"cameras", "image", "detection_id", "camera_id", "timestamp_us", "candidates", "lifting"}
     expected = {field.name for field in fields(SearchQuery)} - elsewhere
     expected |= {field.name for field in fields(LiftingParameters)}
     expected |= {field.name.removesuffix("_us") for field in fields(CandidateFilter)}
@@ -128,18 +144,22 @@ async def test_a_search_by_stored_detection(components: Components) -> None:
 
 
 async def test_searches_that_fail(components: Components) -> None:
+    gate = CameraLimit(frozenset({"gate"}), "k1")
+    await ingest(components, "of-c1", 1, camera_id="c1")
     for query, error in (
         (search_for(detection_id="nobody"), DetectionNotFound),
+        (search_for(detection_id="of-c1", cameras=gate), DetectionNotFound),
         (search_for(b"no picture"), UnreadableImage),
         (search_for(crop_file(1), temporal_lifting="on"), InvalidField),
     ):
         with pytest.raises(error):
             await search_on_record(components, query, SOURCE, as_it_is)
     entries = on_record(components)
-    assert [entry["problem"] for entry in entries] == ["detection-not-found", "unreadable-image", "invalid-field"]
-    assert [entry["answer"] for entry in entries] == [None] * 3
+    problems = ["detection-not-found", "detection-not-found", "unreadable-image", "invalid-field"]
+    assert [entry["problem"] for entry in entries] == problems
+    assert [entry["answer"] for entry in entries] == [None] * 4
     assert entries[0]["query"]["detection_id"] == "nobody"
-    assert entries[1]["query"]["image"] == {
+    assert entries[2]["query"]["image"] == {
         "sha256": hashlib.sha256(b"no picture").hexdigest(),
         "width": None,
         "height": None,
@@ -298,14 +318,106 @@ async def test_nothing_of_a_picture_is_on_record(components: Components) -> None
         assert part not in content
 
 
-async def test_who_fetched_a_crop_or_a_feature_map(components: Components) -> None:
+async def test_who_fetched_metadata_a_crop_or_a_feature_map(components: Components) -> None:
     await ingest(components, "a", 1)
+    assert (await read_metadata_on_record(components, "a", SOURCE)).camera_id == "c1"
     assert (await read_crop_on_record(components, "a", SOURCE)).content == crop_file(1)
     await read_feature_map_on_record(components, "a", SOURCE)
     with pytest.raises(DetectionNotFound):
         await read_crop_on_record(components, "nobody", SOURCE)
     told = [(entry["event"], entry["source"], entry["detection_id"], entry["part"]) for entry in on_record(components)]
-    assert told == [("fetch", SAID, "a", "image"), ("fetch", SAID, "a", "feature_map")]
+    assert told == [("fetch", SAID, "a", part) for part in ("metadata", "image", "feature_map")]
+
+
+async def test_who_listed_what(components: Components) -> None:
+    for number in range(3):
+        await ingest(components, f"d{number}", number, seconds=number, person_id="p", camera_id=f"c{number}")
+    by_person = DetectionFilter(person_id="p", time_from_us=at(0))
+    page = await list_on_record(components, by_person, 2, None, source=SOURCE)
+    await list_on_record(components, by_person, 2, page.next_cursor, source=SOURCE)
+    gate = CameraLimit(frozenset({"c2", "gate"}), "k1")
+    await list_on_record(components, DetectionFilter(), 2, None, source=SOURCE, cameras=gate)
+    first, second, limited = on_record(components)
+    assert (first["event"], first["source"], first["cameras"]) == ("list", SAID, None)
+    assert first["filter"] == {
+        "detection_id": None,
+        "camera_id": None,
+        "track_id": None,
+        "person_id": "p",
+        "time_from": "2026-09-21T14:13:20.000000Z",
+        "time_to": None,
+    }
+    assert [(entry["count"], entry["is_continued"], entry["limit"]) for entry in (first, second)] == [
+        (2, False, 2),
+        (1, True, 2),
+    ]
+    assert (limited["count"], limited["cameras"]) == (1, ["c2", "gate"])
+
+
+def new(seed: int, camera_id: str = "c1", seconds: float = 0, **labels: str | None) -> NewDetection:
+    """The detection `a`."""
+    labels = {"track_id": None, "person_id": None, **labels}
+    return NewDetection("a", camera_id, at(seconds), image=crop_file(seed), **labels)
+
+
+async def test_a_replacement_by_another_picture_camera_or_time(components: Components) -> None:
+    for detection in (new(1), new(1), new(1, person_id="p"), new(2), new(2, camera_id="c2"), new(2, "c2", seconds=1)):
+        await ingest_on_record(components, detection, SOURCE)
+    pixels, camera, time = on_record(components)
+    first, second = (hashlib.sha256(crop_file(seed)).hexdigest() for seed in (1, 2))
+    when = "2026-09-21T14:13:20.000000Z"
+    assert (pixels["event"], pixels["source"], pixels["detection_id"]) == ("replace", SAID, "a")
+    assert pixels["before"] == {"camera_id": "c1", "timestamp": when, "image_sha256": first}
+    assert pixels["after"] == {"camera_id": "c1", "timestamp": when, "image_sha256": second}
+    assert (camera["before"]["camera_id"], camera["after"]["camera_id"]) == ("c1", "c2")
+    assert (time["before"]["timestamp"], time["after"]["timestamp"]) == (when, "2026-09-21T14:13:21.000000Z")
+
+
+async def test_a_replacement_where_no_crops_are_kept(settings: Settings) -> None:
+    async with open_components(settings.model_copy(update={"store_crops": False})) as components:
+        await recover_gallery(components)
+        for seed in (1, 1, 2):
+            await ingest_on_record(components, new(seed), SOURCE)
+        (entry,) = on_record(components)
+    assert entry["before"]["image_sha256"] is None
+    assert entry["after"]["image_sha256"] == hashlib.sha256(crop_file(2)).hexdigest()
+
+
+async def test_a_damaged_detection_that_is_replaced(components: Components) -> None:
+    await ingest(components, "a", 1)
+    flip_wherever(components.settings.data_dir, crop_file(1), 200)
+    await ingest_on_record(components, new(1), SOURCE)
+    (entry,) = on_record(components)
+    assert (entry["before"]["camera_id"], entry["before"]["image_sha256"]) == ("c1", None)
+    assert (await read_crop_on_record(components, "a", SOURCE)).content == crop_file(1)
+
+
+async def test_a_replacement_that_cannot_be_put_on_record_is_not_made(components: Components) -> None:
+    await ingest(components, "a", 1)
+    components.audit.close()
+    with pytest.raises(Unavailable):
+        await ingest_on_record(components, new(2), SOURCE)
+    assert components.store.get_crop("a") == crop_file(1)
+    assert components.writer.unsettled == frozenset()
+
+
+async def test_one_of_two_replacements_at_once_replaces_the_other(components: Components) -> None:
+    await ingest(components, "a", 1)
+    await asyncio.gather(*(ingest_on_record(components, new(seed), SOURCE) for seed in (2, 3)))
+    first, second = on_record(components)
+    assert first["after"] == second["before"]
+
+
+async def test_a_limited_key_ingests_for_its_cameras_and_replaces_what_they_stored(components: Components) -> None:
+    gate = CameraLimit(frozenset({"gate"}), "k1")
+    with pytest.raises(Forbidden, match="the API key k1 is for camera gate alone; the request names camera c1"):
+        await ingest_on_record(components, new(1), SOURCE, gate)
+    await ingest_on_record(components, new(1, "gate"), SOURCE, gate)
+    await ingest_on_record(components, new(2, "gate"), SOURCE, gate)
+    await ingest(components, "a", 1, camera_id="c1")
+    with pytest.raises(Forbidden, match="'a' that is stored is of another: use another ID"):
+        await ingest_on_record(components, new(2, "gate"), SOURCE, gate)
+    assert components.store.get_crop("a") == crop_file(1)
 
 
 async def test_a_crop_that_cannot_be_put_on_record_is_withheld(components: Components) -> None:

@@ -8,7 +8,8 @@ from service.command_line.detection_source import read_detections
 
 def test_a_folder_with_a_csv_is_read_by_it(tmp_path: Path) -> None:
     (tmp_path / "detections.csv").write_text("file,camera_id,timestamp\nb.jpg,c1,1\na.jpg,c1,2\n")
-    (tmp_path / "0002_c1s1_000451_03.jpg").touch()
+    for name in ("a.jpg", "b.jpg", "0002_c1s1_000451_03.jpg"):
+        (tmp_path / name).touch()
     assert [detection.name for detection in read_detections(tmp_path)] == ["b.jpg", "a.jpg"]
 
 
@@ -38,5 +39,8 @@ def test_a_place_where_nothing_is_is_refused(tmp_path: Path) -> None:
 
 def test_colliding_ids_are_refused(tmp_path: Path) -> None:
     (tmp_path / "crops.csv").write_text("file,camera_id,timestamp\na/1.jpg,c1,1\na_1.jpg,c1,2\n")
+    (tmp_path / "a").mkdir()
+    for name in ("a/1.jpg", "a_1.jpg"):
+        (tmp_path / name).touch()
     with pytest.raises(CommandError, match="same detection ID, a_1"):
         read_detections(tmp_path / "crops.csv")

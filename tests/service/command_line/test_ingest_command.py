@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from service.main import main
+from tests.service.conftest import StartService
 from tests.service.drawn_crops import crop_file
 from tests.service.running_service import RunningService
 
@@ -55,27 +56,26 @@ def test_what_fails_is_named_and_its_neighbours_are_stored(
 ) -> None:
     (tmp_path / "good.jpg").write_bytes(crop_file(1))
     (tmp_path / "text.jpg").write_text("this is no image")
-    rows = ["file,camera_id,timestamp", "good.jpg,bad-camera,1", "text.jpg,bad-camera,2", "gone.jpg,bad-camera,3"]
+    rows = ["file,camera_id,timestamp", "good.jpg,bad-camera,1", "text.jpg,bad-camera,2"]
     (tmp_path / "crops.csv").write_text("\n".join(rows))
     assert ingest(running_service, tmp_path / "crops.csv") == 1
     output = capsys.readouterr()
-    assert "1 of 3 detections ingested" in output.out
-    assert "2 failed" in output.out
+    assert "1 of 2 detections ingested" in output.out
+    assert "1 failed" in output.out
     assert "text.jpg: " in output.err
-    assert "gone.jpg: cannot be read: No such file or directory" in output.err
     assert "good.jpg" not in output.err
     assert [each["detection_id"] for each in listed(running_service, "bad-camera")] == ["good"]
 
 
 def test_failures_as_json(running_service: RunningService, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "late.jpg").write_bytes(crop_file(2))
-    (tmp_path / "crops.csv").write_text("file,camera_id,timestamp\nlate.jpg,late-camera,9999-12-31T23:59:59Z\n")
+    (tmp_path / "late.jpg").write_text("this is no image")
+    (tmp_path / "crops.csv").write_text("file,camera_id,timestamp\nlate.jpg,late-camera,1\n")
     assert ingest(running_service, tmp_path / "crops.csv", "--json") == 1
     output = capsys.readouterr()
     assert output.err == ""
     (failed,) = json.loads(output.out)["failed"]
-    assert (failed["file"], failed["detection_id"], failed["status"]) == ("late.jpg", "late", 422)
-    assert "9999" in failed["problem"]
+    assert (failed["file"], failed["detection_id"], failed["status"]) == ("late.jpg", "late", 400)
+    assert "send a JPEG" in failed["problem"]
 
 
 def test_names_as_in_market_1501(running_service: RunningService, tmp_path: Path) -> None:
@@ -83,3 +83,32 @@ def test_names_as_in_market_1501(running_service: RunningService, tmp_path: Path
     assert ingest(running_service, tmp_path) == 0
     (stored,) = listed(running_service, "c77")
     assert (stored["timestamp"], stored["person_id"]) == ("1970-01-01T00:00:01.000000Z", "0007")
+
+
+def test_a_csv_with_a_fault_sends_nothing(
+    running_service: RunningService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "good.jpg").write_bytes(crop_file(1))
+    rows = ["file,camera_id,timestamp", "good.jpg,csv-camera,1", "gone.jpg,csv-camera,2"]
+    (tmp_path / "crops.csv").write_text("\n".join(rows))
+    assert ingest(running_service, tmp_path / "crops.csv") == 2
+    assert "line 3: the file gone.jpg is not there" in capsys.readouterr().err
+    assert listed(running_service, "csv-camera") == []
+
+
+def test_a_full_service_is_sent_no_more_and_said_once(
+    start_service: StartService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service = start_service(gallery_capacity=2)
+    rows = ["file,camera_id,timestamp"]
+    for number in range(300):
+        (tmp_path / f"{number}.jpg").write_bytes(crop_file(1))
+        rows.append(f"{number}.jpg,c,{number}")
+    (tmp_path / "crops.csv").write_text("\n".join(rows))
+    assert ingest(service, tmp_path / "crops.csv") == 1
+    output = capsys.readouterr()
+    lines = [line for line in output.err.splitlines() if "failed" in line or "full" in line]
+    assert "2 of 300 detections ingested" in output.out
+    assert len(lines) <= 3
+    assert any("not sent, for the service is full" in line and " more: " in line for line in lines)
+    assert any("capacity" in line for line in lines)

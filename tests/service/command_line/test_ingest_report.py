@@ -31,6 +31,15 @@ def test_problems_name_their_files() -> None:
     ]
 
 
+def test_equal_problems_are_told_once() -> None:
+    same = [outcome(f"f{number}", 507, "The gallery is full (507)") for number in range(9)]
+    other = outcome("z", 507, "another")
+    assert problem_lines([*same[:4], other, *same[4:]]) == [
+        "f0.jpg, f1.jpg, f2.jpg and 6 more: The gallery is full (507)",
+        "z.jpg: another",
+    ]
+
+
 def test_the_summary_as_json() -> None:
     summary = json.loads(summary_json(OUTCOMES, 1.23456))
     failed = summary.pop("failed")

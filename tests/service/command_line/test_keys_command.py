@@ -72,8 +72,27 @@ def test_the_list(keys: Keys) -> None:
     assert keys.run("list", "--json") == 0
     listed = json.loads(keys.out)
     assert [key["key_id"] for key in listed] == [first, second]
-    names = {"key_id", "name", "scopes", "requests_per_minute", "created_at", "expires_at"}
+    names = {"key_id", "name", "scopes", "camera_ids", "requests_per_minute", "created_at", "expires_at"}
     assert all(set(key) == names for key in listed)
+
+
+def test_a_key_that_is_limited_to_cameras(keys: Keys, file: Path) -> None:
+    key = keys.create("--camera", "north:1", "--camera", "gate")
+    assert "good for read of gate, north:1" in keys.err
+    assert keys.run("rotate", key.split("_")[1]) == 0
+    assert [each.description.camera_ids for each in read_key_file(file).keys] == [frozenset({"gate", "north:1"})] * 2
+    assert keys.run("list") == 0
+    assert keys.out.count("gate, north:1") == 2
+    assert keys.run("list", "--json") == 0
+    assert [each["camera_ids"] for each in json.loads(keys.out)] == [["gate", "north:1"]] * 2
+
+
+def test_cameras_that_no_key_can_be_limited_to(keys: Keys, file: Path) -> None:
+    assert keys.run("create", "--name", "north", "--scope", "read", "--camera", "north gate") == 2
+    assert "--camera is 'north gate'" in keys.err
+    assert keys.run("create", "--name", "north", "--scope", "read", "--scope", "admin", "--camera", "north") == 2
+    assert "erases for all cameras" in keys.err
+    assert not file.exists()
 
 
 def test_a_key_is_revoked(keys: Keys, file: Path) -> None:

@@ -10,7 +10,11 @@ HEADER = "file,camera_id,timestamp\n"
 
 
 def written(folder: Path, text: str, encoding: str = "utf-8") -> Path:
+    """A CSV, and the files that rows of these tests name."""
     path = folder / "crops.csv"
+    for name in ("a.jpg", "b.jpg", "a, b.jpg", "in/a.jpg"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
     path.write_bytes(text.encode(encoding))
     return path
 
@@ -60,6 +64,10 @@ def test_what_a_spreadsheet_writes(tmp_path: Path) -> None:
         (HEADER + "a.jpg,c1,1,x\n", "line 2: the header has 3 columns"),
         (HEADER + "a.jpg, ,1\n", "line 2: camera_id is empty"),
         (HEADER + "a.jpg,c1,\n", "line 2: timestamp is empty"),
+        (HEADER + "a.jpg,gate 1,1\n", "line 2: camera_id is 'gate 1': an ID has 1 to 128"),
+        (HEADER + "a.jpg,c1,noon\n", "line 2: timestamp: 'noon' is not a time"),
+        (HEADER + "a.jpg,c1,1790000000000\n", "looks like milliseconds"),
+        (HEADER + "gone.jpg,c1,1\n", "line 2: the file gone.jpg is not there"),
         (HEADER + 'a.jpg,"c1,1\n', "cannot be read as a CSV"),
     ],
 )
@@ -69,3 +77,11 @@ def test_anything_else_is_refused_with_its_reason(tmp_path: Path, text: str, rea
 
 def test_another_encoding_is_refused(tmp_path: Path) -> None:
     assert "in UTF-8" in refusal(written(tmp_path, HEADER + "Zürich.jpg,c1,1\n", encoding="latin-1"))
+
+
+def test_all_rows_are_looked_at_and_the_first_faults_named(tmp_path: Path) -> None:
+    told = refusal(written(tmp_path, HEADER + "a.jpg,c1,1\n" + "gone.jpg,c 1,noon\n" * 5 + "b.jpg,c1\n")).splitlines()
+    assert told[0].endswith("has rows that cannot be ingested, so nothing was sent:")
+    assert len(told) == 1 + 10 + 1
+    assert told[1] == "  line 3: the file gone.jpg is not there"
+    assert told[-1] == "  and 6 more"

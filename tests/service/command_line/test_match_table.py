@@ -87,6 +87,6 @@ def test_without_lifting_the_reason_is_told_and_the_temporal_score_is_none() -> 
 
 
 def test_correspondences() -> None:
-    text = printed(correspondence_table(MATCH))
+    text = printed(correspondence_table("Correspondences with d7", MATCH.correspondences))
     assert "Correspondences with d7" in text
     assert cells(text, "0.930") == ["0.930", "18.8, 23.3", "19.0, 29.1", "query to gallery"]

@@ -6,12 +6,14 @@ from uuid import NAMESPACE_URL, uuid5
 import pytest
 import redis
 
+from service.audit.audit_events import Source
+from service.audit.on_record import ingest_on_record
 from service.components import Components, open_components
 from service.erasure.erase_detections import erase_detection
 from service.errors import QueueFull
 from service.ingest import consume_stream as consumption
 from service.ingest.consume_stream import derive_detection_id
-from service.ingest.ingest_detection import IngestedDetection, NewDetection, ingest_detection
+from service.ingest.ingest_detection import IngestedDetection, NewDetection
 from service.recover_gallery import recover_gallery
 from service.settings import Settings
 from tests.service.camera_worker import STREAM_KEY, TIME, append
@@ -27,6 +29,7 @@ from tests.service.ingest.read_stream import (
     until,
 )
 from tests.service.stoppable_redis import StoppableRedis
+from tests.service.storage.audit_writing import read_record
 from tests.service.stored_crops import check_agreement, draw_record
 
 __all__ = ["client", "settings", "stream_redis"]  # fixtures
@@ -155,13 +158,15 @@ async def test_what_was_stored_while_its_stream_is_away_is_acknowledged_later_an
 ) -> None:
     ingested: list[NewDetection] = []
 
-    async def ingest_and_lose_redis(components: Components, detection: NewDetection) -> IngestedDetection:
+    async def ingest_and_lose_redis(
+        components: Components, detection: NewDetection, source: Source
+    ) -> IngestedDetection:
         ingested.append(detection)
-        stored = await ingest_detection(components, detection)
+        stored = await ingest_on_record(components, detection, source)
         client.execute_command("CLIENT", "PAUSE", 2000, "WRITE")  # longer than an answer is waited for
         return stored
 
-    monkeypatch.setattr(consumption, "ingest_detection", ingest_and_lose_redis)
+    monkeypatch.setattr(consumption, "ingest_on_record", ingest_and_lose_redis)
     monkeypatch.setattr("service.storage.ingest_stream._ANSWER_SECONDS", 1.2)
     append(client, 0, detection_id="a")
     async with running(settings, stream_claim_seconds=30.0) as components:
@@ -178,13 +183,13 @@ async def test_a_busy_service_is_not_asked_for_more_than_one_entry_until_it_take
     asked: list[str | None] = []
     is_busy = True
 
-    async def refuse_while_busy(components: Components, detection: NewDetection) -> IngestedDetection:
+    async def refuse_while_busy(components: Components, detection: NewDetection, source: Source) -> IngestedDetection:
         asked.append(detection.detection_id)
         if is_busy:
             raise QueueFull("512 jobs wait")
-        return await ingest_detection(components, detection)
+        return await ingest_on_record(components, detection, source)
 
-    monkeypatch.setattr(consumption, "ingest_detection", refuse_while_busy)
+    monkeypatch.setattr(consumption, "ingest_on_record", refuse_while_busy)
     for number in range(100):
         append(client, number, detection_id=f"d{number:03}")
     async with running(settings) as components:
@@ -230,3 +235,15 @@ async def test_without_a_stream_there_is_nothing_to_read(settings: Settings) -> 
     async with running(settings, stream_redis_url=None) as components:
         assert components.stream is None
         await components.writer.put(draw_record(components, "d"))
+
+
+async def test_an_entry_that_replaces_a_picture_is_on_record_by_its_place_in_the_stream(
+    settings: Settings, client: "redis.Redis"
+) -> None:
+    append(client, 0, detection_id="a")
+    entry_id = append(client, 1, detection_id="a")
+    async with running(settings) as components:
+        await until(is_drained(client))
+        (entry,) = read_record(components.settings.data_dir)
+    assert (entry["event"], entry["detection_id"]) == ("replace", "a")
+    assert entry["source"] == {"key_id": None, "key_name": None, "address": None, "request_id": entry_id}

@@ -7,10 +7,12 @@ import time
 import pytest
 import redis
 
+from service.audit.audit_events import Source
+from service.audit.on_record import ingest_on_record
 from service.components import Components
 from service.errors import ServiceError
 from service.ingest import consume_stream as consumption
-from service.ingest.ingest_detection import IngestedDetection, NewDetection, ingest_detection
+from service.ingest.ingest_detection import IngestedDetection, NewDetection
 from service.observability.request_context import RequestContext, current_requests
 from service.settings import Settings
 from tests.service.camera_worker import STREAM_KEY, append
@@ -71,11 +73,11 @@ async def test_log_lines_and_metrics_say_which_entry_and_what_was_wrong(
 ) -> None:
     requests: dict[str | None, tuple[RequestContext, ...]] = {}
 
-    async def ingest_and_note(components: Components, detection: NewDetection) -> IngestedDetection:
+    async def ingest_and_note(components: Components, detection: NewDetection, source: Source) -> IngestedDetection:
         requests[detection.detection_id] = current_requests()
-        return await ingest_detection(components, detection)
+        return await ingest_on_record(components, detection, source)
 
-    monkeypatch.setattr(consumption, "ingest_detection", ingest_and_note)
+    monkeypatch.setattr(consumption, "ingest_on_record", ingest_and_note)
     traced = append(client, 0, detection_id="traced", traceparent=f"00-{'ab' * 16}-{'cd' * 8}-01")
     untraced = append(client, 1, detection_id="untraced", traceparent=b"\xff")
     append(client, 2, image=b"no image")
@@ -137,14 +139,14 @@ async def test_an_entry_that_fails_inside_is_tried_five_times_and_holds_nobody_u
 ) -> None:
     tries: list[str] = []
 
-    async def ingest_or_fail(components: Components, detection: NewDetection) -> IngestedDetection:
+    async def ingest_or_fail(components: Components, detection: NewDetection, source: Source) -> IngestedDetection:
         assert detection.detection_id is not None
         if detection.detection_id == "bad":
             tries.append(detection.detection_id)
             raise error
-        return await ingest_detection(components, detection)
+        return await ingest_on_record(components, detection, source)
 
-    monkeypatch.setattr(consumption, "ingest_detection", ingest_or_fail)
+    monkeypatch.setattr(consumption, "ingest_on_record", ingest_or_fail)
     async with running(settings, stream_claim_seconds=0.1) as components:
         for number in range(3):
             append(client, number, detection_id=f"good{number}")
@@ -168,7 +170,7 @@ async def test_a_service_that_can_store_nothing_sets_nothing_aside(
         raise OSError("the disk is gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(consumption, "ingest_detection", fail)
+        patched.setattr(consumption, "ingest_on_record", fail)
         for number in range(100):
             append(client, number, detection_id=f"d{number:03}")
         async with running(settings, stream_claim_seconds=0.1) as components:

@@ -72,7 +72,7 @@ import logging, threading, warnings
 from service.observability.log_lines import configure_logging
 configure_logging("json")
 warnings.warn("old", DeprecationWarning, stacklevel=1)
-logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+logging.getLogger("asyncio").warning("socket.send() raised exception.")
 logging.getLogger("service.part").info("told")
 thread = threading.Thread(target=lambda: 1 / 0, name="device")
 thread.start()
@@ -83,7 +83,7 @@ thread.join()
     lines = [json.loads(line) for line in ended.stderr.splitlines()]
     assert [line["logger"] for line in lines] == [
         "py.warnings",
-        "uvicorn.error",
+        "asyncio",
         "service.part",
         "service.observability.log_lines",
     ]

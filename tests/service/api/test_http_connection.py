@@ -5,12 +5,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
+from service.main import main
 from tests.service.conftest import StartService
 from tests.service.drawn_crops import crop_file
 from tests.service.running_service import RunningService
@@ -144,10 +146,20 @@ def test_idle_connections_do_not_keep_a_new_client_out(service: RunningService) 
     assert metric(service, 'qaconv_refusals_total{reason="connections"}') >= before + 2 * MAX_CONNECTIONS
 
 
+@contextmanager
+def descriptors(soft: int) -> Iterator[None]:
+    """Lets programs that are started meanwhile have so many file descriptors, unless they ask for more."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 def test_three_hundred_idle_connections_with_the_default_limits(start_service: StartService) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert hard >= 1024, soft
-    service = start_service()
+    with descriptors(soft=256):
+        service = start_service()
     with ExitStack() as stack:
         for _ in range(300):
             stack.enter_context(connect(service))
@@ -156,6 +168,19 @@ def test_three_hundred_idle_connections_with_the_default_limits(start_service: S
             assert client.put("/v1/detections/d", data=data, files={"image": crop_file(1)}).status_code == 201
             assert client.get("/readyz").status_code == 200
     assert service.stop() == 0
+
+
+def test_more_connections_than_descriptors_are_told_at_the_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    monkeypatch.setenv("QACONV_MAX_CONNECTIONS", str(hard))
+    with pytest.raises(SystemExit):
+        main(["serve", "--port", "0", "--data-dir", str(tmp_path / "data")])
+    message = capsys.readouterr().err
+    assert f"{hard} connections and 128 descriptors for all else are {hard + 128}" in message
+    assert f"set QACONV_MAX_CONNECTIONS to {hard - 128} or less" in message
+    assert not (tmp_path / "data").exists()
 
 
 def test_it_ends_in_time_with_clients_that_hang(start_service: StartService) -> None:

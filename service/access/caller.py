@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from service.access.camera_limit import EVERY_CAMERA, CameraLimit
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -12,9 +14,11 @@ class Caller:
         key_name: what the operator called the key.
         scopes: what the key may do; None where the service has no keys and everything is allowed.
         address: where the request came from; None over a Unix socket.
+        cameras: whose detections the key may ingest, read and find.
     """
 
     key_id: str | None = None
     key_name: str | None = None
     scopes: frozenset[str] | None = None
     address: str | None = None
+    cameras: CameraLimit = EVERY_CAMERA
