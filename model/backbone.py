@@ -121,7 +121,9 @@ class InstanceBatchNorm(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Any [n, channels, h, w] to the same shape."""
         half = self.instance.num_features
-        return torch.cat((self.instance(features[:, :half]), self.batch(features[:, half:])), dim=1)
+        # It answers in PyTorch's own layout, and all that follows would go on in it, at half the speed.
+        instance = self.instance(features[:, :half]).contiguous(memory_format=torch.channels_last)
+        return torch.cat((instance, self.batch(features[:, half:])), dim=1)
 
 
 def _normalise_instances(blocks: Iterable[nn.Module]) -> None:

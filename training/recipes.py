@@ -78,7 +78,7 @@ def synthetic_efficientnet_lite0() -> Recipe:
     """From ImageNet weights, on people who are rendered while it trains; begun, and not finished yet (LOG.md).
 
     Its layers know photographs, which drawings do not teach: they learn at 0.3 of the rate. Instance normalisation in
-    its first blocks takes out what their cameras' light does, which it is worth far more than frozen first layers.
+    its first blocks takes light and colour cast out, which gained far more than leaving these blocks as they were.
     """
     similar_people = GraphSampling(16, 4, persons_per_graph=400, batches_per_graph=60)
     strong = STRONG_AUGMENTATION
