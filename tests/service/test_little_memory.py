@@ -14,11 +14,13 @@ from service.gallery.capacity import CapacityError
 from service.gallery.gallery_memory import GalleryMemory
 from service.gallery.map_blocks import MapBlocks
 from service.inference.device_worker import DeviceWorker, Operation
+from service.inference import feature_extraction
 from service.inference.feature_extraction import FeatureExtraction
 from service.observability.metrics import Metrics
 
 CPU = torch.device("cpu")
 torch.set_num_threads(1)
+feature_extraction._CROPS_AT_ONCE_ON_CPU = 64  # all of a batch, as on a GPU
 
 def allow(more_megabytes):
     pages = int(Path("/proc/self/statm").read_text().split()[0])
