@@ -115,7 +115,7 @@ async def open_components(settings: Settings, metrics: Metrics | None = None) ->
         stack.push_async_callback(asyncio.to_thread, audit.close)
         clock = await asyncio.to_thread(ClockCheck.open, settings.data_dir, settings.longest_standstill_seconds)
         index = await _open_index(settings, stack, metrics)
-        stream = _open_stream(settings, stack)
+        stream = await _open_stream(settings, stack)
         gallery, form, scoring = _create_gallery(settings, checkpoint, store)
         operations = create_device_operations(checkpoint, gallery, scoring, settings, metrics)
         worker = DeviceWorker(settings.max_waiting, metrics)
@@ -158,7 +158,7 @@ async def _open_index(settings: Settings, stack: AsyncExitStack, metrics: Metric
     return index
 
 
-def _open_stream(settings: Settings, stack: AsyncExitStack) -> IngestStream | None:
+async def _open_stream(settings: Settings, stack: AsyncExitStack) -> IngestStream | None:
     if settings.stream_redis_url is None:
         return None
     if RedisKeys(settings.redis_key_prefix).type_of(settings.stream_key) is not None:
@@ -170,6 +170,7 @@ def _open_stream(settings: Settings, stack: AsyncExitStack) -> IngestStream | No
         settings.stream_redis_url, settings.stream_key, settings.stream_group, settings.stream_claim_seconds
     )
     stack.push_async_callback(stream.close)
+    await stream.refuse_unsuitable()
     return stream
 
 

@@ -11,7 +11,7 @@ died goes to another, or to its successor, once it has shown no sign of life for
 import os
 import socket
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 from uuid import uuid4
@@ -22,9 +22,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from service.errors import ServiceError, Unavailable
+from service.storage.redis_errors import describe_redis_error, why_unsuitable
 from service.storage.redis_url import require_redis_url
 from service.storage.stream_entry import StreamEntry, describe_rejection
 
+_SETTING = "QACONV_STREAM_REDIS_URL"
 _REJECTED_KEPT = 10_000
 _DEAD_CONSUMER_SECONDS = 24 * 3600
 _ANSWER_SECONDS = 5.0
@@ -120,7 +122,7 @@ class IngestStream:
         Raises:
             ValueError: this is no URL of a Redis.
         """
-        require_redis_url(url, "QACONV_STREAM_REDIS_URL")
+        require_redis_url(url, _SETTING)
         client = Redis.from_url(
             url,
             socket_timeout=_ANSWER_SECONDS,
@@ -133,6 +135,18 @@ class IngestStream:
         for command in ("XREADGROUP", "XCLAIM"):
             client.set_response_callback(command, _as_it_is)  # the library's own would drop repeated fields
         return cls(client, key, group, claim_seconds)
+
+    async def refuse_unsuitable(self) -> None:
+        """Passes where this is a Redis that a stream can be in, or does not answer now.
+
+        Raises:
+            ValueError: it is a cluster or a Sentinel, which stays so.
+        """
+        with suppress(Unavailable):
+            async with self._guarded():
+                server = await self._client.info("server")
+            if (reason := why_unsuitable(server, _SETTING)) is not None:
+                raise ValueError(reason)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -248,9 +262,7 @@ class IngestStream:
         try:
             yield
         except RedisError as error:
-            raise Unavailable(
-                f"the Redis of the stream {self.key} (QACONV_STREAM_REDIS_URL) does not answer as it should: {error}"
-            ) from error
+            raise Unavailable(f"the stream {self.key}: {describe_redis_error(error, _SETTING)}") from error
 
 
 def _as_it_is(response: Any, **_: Any) -> Any:  # noqa: ANN401 (the library's interface)

@@ -1,7 +1,7 @@
 """URLs of a Redis, checked before they are used. Nothing of a URL stands in a message: it may hold a password."""
 
 import re
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
@@ -9,7 +9,8 @@ from redis.exceptions import RedisError
 _SCHEMES = ("redis", "rediss", "unix")
 _HOW_TO_WRITE_ONE = (
     "write redis://host:6379/0, rediss://host:6379/0 (TLS) or unix:///path/redis.sock, a user and a password as "
-    "redis://user:password@host, with % for special characters of these (%23 for #, %2F for /, %40 for @, %25 for %)"
+    "redis://user:password@host, with % for special characters of these (%23 for #, %2F for /, %3F for ?, %40 for @, "
+    "%25 for %)"
 )
 
 
@@ -45,8 +46,10 @@ def _find_fault(url: str) -> str | None:
         return "has no port that is a number from 0 to 65535, or a bracket that is not closed"
     if parts.fragment or "#" in url:
         return "has a # in it"
-    if parts.netloc.count("@") > 1:
+    if url.count("@") > 1:
         return "has more than one @"
+    if "@" in parts.path or "@" in parts.query:
+        return "has a / or a ? before its @"
     place_fault = _find_fault_of_place(scheme, parts.hostname, unquote(parts.path))
     return place_fault or _find_fault_of_options(url)
 
@@ -64,6 +67,9 @@ def _find_fault_of_place(scheme: str, host: str | None, path: str) -> str | None
 def _find_fault_of_options(url: str) -> str | None:
     """The library says what it does not know, or cannot read, when a connection is made; it is not opened here."""
     try:
+        options = parse_qs(urlsplit(url).query, strict_parsing=True) if "?" in url else {}
+        if options.keys() & {"host", "port", "path", "username", "password"}:
+            return "says behind the ? where Redis is, or with which password: that stands before it"
         ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]
     except (TypeError, ValueError, AttributeError, RedisError):
         return "has an option behind the ? that redis-py does not know, or not with this value"

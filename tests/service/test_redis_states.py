@@ -201,6 +201,21 @@ async def test_a_key_of_another_type_at_a_start(settings: Settings, client: Clie
         assert await check_agreement(running.components) == ["a"]
 
 
+async def test_keys_and_values_that_are_not_utf_8(settings: Settings, client: Client) -> None:
+    client.set(b"qaconv:other\xff", b"\xff")
+    async with run_application(settings) as running:
+        await running.wait_until_ready()
+        assert (await running.put("a")).status_code == 201
+        client.hset("qaconv:detection:a", "camera_id", b"\xff")
+        client.zadd("qaconv:times", {b"\xff": 1})
+        found = await running.client.get("/v1/detections")
+        assert (found.status_code, "is damaged" in found.json()["detail"]) == (503, True)
+        await running.wait_until_ready()
+        assert (await running.put("b", 2)).status_code == 201
+        assert await check_agreement(running.components) == ["a", "b"]
+    assert client.exists(b"qaconv:other\xff")
+
+
 async def test_a_database_that_is_not_there(settings: Settings, client: Client, server: StoppableRedis) -> None:
     async with run_application(settings.model_copy(update={"redis_url": f"{server.url}?db=99"})) as running:
         assert (await running.put("new", 9)).status_code == 503
@@ -227,9 +242,11 @@ async def test_what_can_never_serve_is_refused_by_name(
                 with suppress(redis.ConnectionError):
                     client.ping()
                     break
-        with pytest.raises(ValueError, match=words):
-            async with open_components(settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{port}"})):
-                pass
+        for setting in ("redis_url", "stream_redis_url"):
+            changed = settings.model_copy(update={setting: f"redis://127.0.0.1:{port}"})
+            with pytest.raises(ValueError, match=f"the Redis of QACONV_{setting.upper()} {words}"):
+                async with open_components(changed):
+                    pass
     finally:
         process.terminate()
         process.wait(10)

@@ -158,5 +158,5 @@ def test_at_sigterm_the_stream_ends_beside_the_requests_and_not_after_them(
 
 
 def test_a_url_that_is_none_of_a_redis_is_refused_at_the_start(start_service: StartService) -> None:
-    with pytest.raises(RuntimeError, match="Redis URL must specify one of"):
+    with pytest.raises(RuntimeError, match="QACONV_STREAM_REDIS_URL begins with none of redis://"):
         start_service(stream_redis_url="http://127.0.0.1/")

@@ -94,7 +94,8 @@ class GalleryMachine(RuleBasedStateMachine):
         self.count()
         results = send_batch(self.client, self.world.pool, batch).raise_for_status().json()["results"]
         assert results == [
-            {"detection_id": put.detection_id, "status": put.expected_status(self.contents)} for put in batch
+            {"detection_id": put.detection_id, "status": put.expected_status(self.contents), "warnings": []}
+            for put in batch
         ]
         for put in batch:
             put.apply(self.contents)
@@ -243,6 +244,7 @@ class GalleryMachine(RuleBasedStateMachine):
         if isinstance(write, Put):
             said = answer.json()
             del said["created_at"]
+            assert said.pop("warnings") == []
             assert said == answer_of(write.detection_id, write.stored, self.world.pool)
         write.apply(self.contents)
 

@@ -22,10 +22,10 @@ def from_hash(fields: Mapping[str, str]) -> DetectionMetadata:
     """Metadata from the fields of a hash. Fields that other programs added are left alone.
 
     Raises:
-        Unavailable: a field is missing or no number. Only another program's write can have done that; the next start
-            of the service mends it.
+        Unavailable: a field is missing, no number or not UTF-8. Only another program's write can have done that.
     """
     try:
+        "".join(fields.values()).encode()  # what is not UTF-8 came as surrogates, which are no text
         return DetectionMetadata(
             detection_id=fields["detection_id"],
             camera_id=fields["camera_id"],
@@ -38,10 +38,10 @@ def from_hash(fields: Mapping[str, str]) -> DetectionMetadata:
             model_fingerprint=fields["model_fingerprint"],
             created_at_us=int(fields["created_at_us"]),
         )
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError):
         raise Unavailable(
-            f"the metadata in Redis of detection {fields.get('detection_id')!r} is damaged ({error!r}): "
-            "start the service again, which writes it anew from the disk"
+            f"the metadata in Redis of detection {fields.get('detection_id')!r} is damaged: it is written anew "
+            "from the disk, so try again"
         ) from None
 
 

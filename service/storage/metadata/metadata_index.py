@@ -23,15 +23,14 @@ from service.storage.metadata.listing_cursor import ListingCursor
 from service.storage.metadata.metadata_hash import from_hash, read_hashes
 from service.storage.metadata.metadata_reconciliation import MetadataReconciliation, ReconcileReport
 from service.storage.metadata.metadata_writer import MetadataWriter
-from service.storage.metadata.redis_errors import (
-    NOT_A_CLUSTER,
-    NOT_A_SENTINEL,
-    is_of_other_type,
-    redis_failures_are_unavailability,
-)
 from service.storage.metadata.redis_keys import RedisKeys
 from service.storage.metadata.time_order import first_places, nearby_in_time, places_after
 from service.storage.metadata.timed_redis import TimedRedis
+from service.storage.redis_errors import (
+    is_of_other_type,
+    redis_failures_are_unavailability,
+    why_unsuitable,
+)
 from service.storage.redis_url import require_redis_url
 
 # A writer holds one connection while it reads through a second; readers hold one. Fewer writers than connections
@@ -43,6 +42,7 @@ _WRITERS = 16
 _MIN_WALKED_AT_ONCE = 50
 _MAX_WALKED_AT_ONCE = 500
 
+_SETTING = "QACONV_REDIS_URL"
 _OUT_OF_STEP = "Redis is not in step with the disk, which is being mended: try again"
 
 
@@ -88,7 +88,7 @@ class MetadataIndex:
         Raises:
             ValueError: this is no such URL.
         """
-        require_redis_url(url, "QACONV_REDIS_URL")
+        require_redis_url(url, _SETTING)
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=_CONNECTIONS,
@@ -99,6 +99,7 @@ class MetadataIndex:
             # out are not sent again: that would only double the wait.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
             decode_responses=True,
+            encoding_errors="surrogateescape",  # others may have put keys beside ours that are no UTF-8
             protocol=2,
         )
         return cls(TimedRedis.on(pool, metrics or Metrics()), RedisKeys(key_prefix))
@@ -114,7 +115,7 @@ class MetadataIndex:
             ValueError: it is a cluster or a Sentinel, which stays so.
         """
         with suppress(Unavailable):
-            if (reason := _why_unsuitable(await self._ask_server())) is not None:
+            if (reason := why_unsuitable(await self._ask_server(), _SETTING)) is not None:
                 raise ValueError(reason)
 
     def mistrust(self) -> None:
@@ -135,7 +136,11 @@ class MetadataIndex:
     async def get(self, detection_ids: Sequence[str]) -> list[DetectionMetadata | None]:
         """The metadata of detections, in their order; None for those that are not there."""
         hashes = await read_hashes(self._client, self._keys, detection_ids)
-        return [from_hash(fields) if fields else None for fields in hashes]
+        try:
+            return [from_hash(fields) if fields else None for fields in hashes]
+        except Unavailable:
+            self.mistrust()
+            raise
 
     @redis_failures_are_unavailability
     async def nearby(
@@ -216,7 +221,7 @@ class MetadataIndex:
             on_progress: called now and then with the number of detections compared so far.
         """
         server = await self._ask_server()
-        if (reason := _why_unsuitable(server)) is not None:
+        if (reason := why_unsuitable(server, _SETTING)) is not None:
             raise Unavailable(reason)
         await self._client.delete(self._keys.in_step)
         report = await MetadataReconciliation(self._client, self._keys).run(metadata, on_progress)
@@ -336,8 +341,3 @@ class MetadataIndex:
                 pipeline.zcount(key, start, end)
             counts: list[int] = await pipeline.execute()
         return min(zip(counts, keys, strict=True))[1]
-
-
-def _why_unsuitable(server: Mapping[str, Any]) -> str | None:
-    """Why a Redis of this kind is of no use, now and later; None where it is of use."""
-    return {"cluster": NOT_A_CLUSTER, "sentinel": NOT_A_SENTINEL}.get(str(server.get("redis_mode")))

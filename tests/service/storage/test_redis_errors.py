@@ -4,7 +4,7 @@ import pytest
 from redis import exceptions
 
 from service.errors import Unavailable
-from service.storage.metadata.redis_errors import redis_failures_are_unavailability
+from service.storage.redis_errors import redis_failures_are_unavailability
 
 
 class Failing:

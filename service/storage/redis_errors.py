@@ -4,7 +4,7 @@ Every answer that is an error is of the moment: an operator, a failover or a scr
 may be sent again. Only what redis-py refuses to send (`DataError`) is a mistake of this program.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -27,28 +27,28 @@ from redis.exceptions import (
 
 from service.errors import Unavailable
 
-NOT_A_CLUSTER = (
-    "the Redis of QACONV_REDIS_URL is a cluster, which the service cannot use, for its transactions span keys: give it "
-    "a single Redis, or the primary of one with replicas"
+_NOT_A_CLUSTER = (
+    "the Redis of {setting} is a cluster, which the service cannot use, for its transactions and scripts span keys: "
+    "give it a single Redis, or the primary of one with replicas"
 )
-NOT_A_SENTINEL = (
-    "the Redis of QACONV_REDIS_URL is a Sentinel, which holds no data: give the address of the primary that it watches"
+_NOT_A_SENTINEL = (
+    "the Redis of {setting} is a Sentinel, which holds no data: give the address of the primary that it watches"
 )
 _REFUSED = "Redis refuses what the service asks: see its log and its settings"
 
 # The more special first.
 _MEANINGS: tuple[tuple[type[RedisError], str], ...] = (
     (BusyLoadingError, "Redis is loading its data: try again in a while"),
-    (AuthenticationError, "Redis refuses the user or the password of QACONV_REDIS_URL"),
-    (MovedError, NOT_A_CLUSTER),
-    (AskError, NOT_A_CLUSTER),
-    (ClusterCrossSlotError, NOT_A_CLUSTER),
-    (MasterDownError, "Redis is a replica that is cut off from its primary: set QACONV_REDIS_URL to the primary"),
-    (ClusterDownError, NOT_A_CLUSTER),
-    (ConnectionError, "Redis cannot be reached: see that it runs and that QACONV_REDIS_URL is right"),
+    (AuthenticationError, "Redis refuses the user or the password of {setting}"),
+    (MovedError, _NOT_A_CLUSTER),
+    (AskError, _NOT_A_CLUSTER),
+    (ClusterCrossSlotError, _NOT_A_CLUSTER),
+    (MasterDownError, "Redis is a replica that is cut off from its primary: set {setting} to the primary"),
+    (ClusterDownError, _NOT_A_CLUSTER),
+    (ConnectionError, "Redis cannot be reached: see that it runs and that {setting} is right"),
     (TimeoutError, "Redis did not answer in time: see whether it is overloaded or stopped"),
     (OutOfMemoryError, "Redis is out of memory: raise its maxmemory"),
-    (ReadOnlyError, "Redis accepts no writes because it is a replica: set QACONV_REDIS_URL to the primary"),
+    (ReadOnlyError, "Redis accepts no writes because it is a replica: set {setting} to the primary"),
     (NoPermissionError, "Redis refuses a command to this user: see its access list (ACL)"),
 )
 # Answers that redis-py has no class for, or calls by another's name, by what they begin with.
@@ -59,7 +59,7 @@ _REFUSALS = {
     "WRONGTYPE": "a key of the service holds something else than the service put there; it is being put right",
     "OOM": "Redis is out of memory: raise its maxmemory",
     "unknown command": "Redis does not know a command that the service needs: see its version and rename-command",
-    "DB index is out of range": "Redis has no database of the number at the end of QACONV_REDIS_URL: see its databases",
+    "DB index is out of range": "Redis has no database of the number at the end of {setting}: see its databases",
 }
 
 Parameters = ParamSpec("Parameters")
@@ -90,7 +90,7 @@ def redis_failures_are_unavailability(
         except RedisError as error:
             if is_of_other_type(error):
                 self.mistrust()
-            raise Unavailable(f"{_meaning(error)} ({_own_words(error)})") from error
+            raise Unavailable(describe_redis_error(error, "QACONV_REDIS_URL")) from error
 
     return guarded
 
@@ -98,6 +98,17 @@ def redis_failures_are_unavailability(
 def is_of_other_type(error: Exception) -> bool:
     """Whether a key holds another type than the command is for."""
     return _own_words(error).startswith("WRONGTYPE")
+
+
+def describe_redis_error(error: RedisError, setting: str) -> str:
+    """What an error means and what to do, with Redis' own words; `setting` is the variable that holds the URL."""
+    return f"{_meaning(error).format(setting=setting)} ({_own_words(error)})"
+
+
+def why_unsuitable(server: Mapping[str, Any], setting: str) -> str | None:
+    """Why a Redis of this kind, as INFO tells it, is of no use, now and later; None where it is of use."""
+    reason = {"cluster": _NOT_A_CLUSTER, "sentinel": _NOT_A_SENTINEL}.get(str(server.get("redis_mode")))
+    return None if reason is None else reason.format(setting=setting)
 
 
 def _meaning(error: RedisError) -> str:
