@@ -24,6 +24,8 @@ _JPEG_SCAN = 0xDA
 # Segments of 2 that say that the file holds several pictures, which is refused.
 _SEVERAL_PICTURES = b"MPF\x00"
 _EXIF = b"Exif\x00\x00"
+# A picture of 16 million pixels has some thousands. A file of many more is made to keep its reader busy.
+_MOST_PARTS = 65_536
 # As much as a JPEG can hold. Longer ones are not for an orientation.
 _MOST_EXIF_BYTES = 65_536
 
@@ -41,14 +43,20 @@ def separate_pixels(content: bytes) -> tuple[bytes, bytes]:
             return _separate_png(content)
         if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
             return _separate_webp(content)
-    except (struct.error, IndexError):
-        pass  # cut off in the middle of a header
+    except (struct.error, IndexError, _TooManyPartsError):
+        pass  # cut off in the middle of a header, or no picture
     return content, b""
 
 
+class _TooManyPartsError(Exception):
+    """A file of more parts than any picture has."""
+
+
 def _separate_jpeg(content: bytes) -> tuple[bytes, bytes]:
-    kept, exif, start = [content[:2]], b"", 2
+    kept, exif, start = bytearray(content[:2]), b"", 2
+    parts = _counted()
     while content[start] == 0xFF and content[start + 1] != _JPEG_SCAN:
+        next(parts)
         if content[start + 1] == 0xFF:  # fills
             start += 1
             continue
@@ -57,42 +65,52 @@ def _separate_jpeg(content: bytes) -> tuple[bytes, bytes]:
         if segment[4:10] == _EXIF:
             exif = exif or segment[10:]
         elif segment[1] not in _JPEG_BESIDE or segment[4:8] == _SEVERAL_PICTURES:
-            kept.append(segment)
+            kept += segment
         start += 2 + length
-    return b"".join([*kept, content[start:]]), exif
+    return bytes(kept) + content[start:], exif
 
 
 def _separate_png(content: bytes) -> tuple[bytes, bytes]:
-    kept, exif = [PNG_SIGNATURE], b""
+    kept, exif = bytearray(PNG_SIGNATURE), b""
     for kind, chunk in _png_chunks(content):
         if kind in _PNG_CHUNKS:
-            kept.append(chunk)
+            kept += chunk
         elif kind == b"eXIf":
             exif = exif or chunk[8:-4]
-    return b"".join([*kept, _PNG_END]), exif[:_MOST_EXIF_BYTES]
+    return bytes(kept) + _PNG_END, exif[:_MOST_EXIF_BYTES]
 
 
 def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Kind and bytes of each chunk: length, kind, data, checksum. The last one may be cut off."""
     start = len(PNG_SIGNATURE)
+    parts = _counted()
     while start + 8 <= len(content):
+        next(parts)
         (length,) = struct.unpack_from(">I", content, start)
         yield content[start + 4 : start + 8], content[start : start + 12 + length]
         start += 12 + length
 
 
 def _separate_webp(content: bytes) -> tuple[bytes, bytes]:
-    kept, exif, start = [], b"", 12
+    kept, exif, start = bytearray(), b"", 12
+    parts = _counted()
     while start + 8 <= len(content):
+        next(parts)
         kind = content[start : start + 4]
         (length,) = struct.unpack_from("<I", content, start + 4)
         data = content[start + 8 : start + 8 + length]
         if kind == b"EXIF":
             exif = exif or data.removeprefix(_EXIF)
         elif kind == b"VP8X" and data:
-            kept += [content[start : start + 8], bytes([data[0] & _WEBP_ALPHA_AND_ANIMATION]), data[1:]]
+            kept += content[start : start + 8] + bytes([data[0] & _WEBP_ALPHA_AND_ANIMATION]) + data[1:]
         elif kind in _WEBP_CHUNKS:
-            kept += [content[start : start + 8], data, b"\x00" * (length % 2)]
+            kept += content[start : start + 8] + data + b"\x00" * (length % 2)
         start += 8 + length + length % 2
-    chunks = b"".join(kept)
-    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks, exif[:_MOST_EXIF_BYTES]
+    head = b"RIFF" + struct.pack("<I", 4 + len(kept)) + b"WEBP"
+    return head + kept, exif[:_MOST_EXIF_BYTES]
+
+
+def _counted() -> Iterator[int]:
+    """Counts a file's parts, and ends where there are too many."""
+    yield from range(_MOST_PARTS)
+    raise _TooManyPartsError

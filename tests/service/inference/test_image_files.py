@@ -1,6 +1,7 @@
 """Sound pixels are decoded whatever lies beside them, and nothing beside them is unpacked; transparency shows grey."""
 
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable
 
@@ -214,3 +215,22 @@ def test_nothing_beside_the_pixels_is_left() -> None:
 def test_a_picture_that_is_no_crop_gets_a_warning(size: tuple[int, int], words: str | None) -> None:
     found = [(warning.code, words is not None and words in warning.detail) for warning in find_warnings(*size)]
     assert found == ([] if words is None else [("picture_is_no_crop", True)])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"\xff\xd8" + b"\xff\xdb\x00\x02" * 500_000, id="JPEG"),
+        pytest.param(b"\xff\xd8" + b"\xff" * 2_000_000, id="JPEG that is only fills"),
+        pytest.param(PNG[:33] + b"\0\0\0\0IDAT\x35\xaf\x06\x1e" * 200_000, id="PNG"),
+        pytest.param(b"RIFF\xff\xff\xff\x7fWEBP" + b"VP8 \0\0\0\0" * 200_000, id="WebP"),
+    ],
+)
+def test_a_file_of_very_many_parts_is_not_taken_apart(content: bytes) -> None:
+    tracemalloc.start()
+    assert separate_pixels(content) == (content, b"")
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 2 * len(content)
+    with pytest.raises(UnreadableImage):
+        pixels(content)
