@@ -58,6 +58,7 @@ _REFUSALS = {
     "BUSY ": "a script runs in Redis and blocks it: wait, or end it with SCRIPT KILL",
     "WRONGTYPE": "a key of the service holds something else than the service put there; it is being put right",
     "OOM": "Redis is out of memory: raise its maxmemory",
+    "Authentication required": "Redis refuses the user or the password of {setting}",
     "unknown command": "Redis does not know a command that the service needs: see its version and rename-command",
     "DB index is out of range": "Redis has no database of the number at the end of {setting}: see its databases",
 }

@@ -49,7 +49,7 @@ def allow(*rules: str) -> Callable[[Client], object]:
 
 
 def run_a_script_without_end(client: Client) -> None:
-    client.config_set("busy-reply-threshold", 1)
+    client.config_set("lua-time-limit", 1)
     another = redis.Redis(unix_socket_path=client.connection_pool.connection_kwargs["path"], socket_timeout=60)
 
     def run() -> None:
